@@ -1,0 +1,1 @@
+"""Explore LLaMA models and parameter-efficient fine-tuning: browse, budget, train, compare."""
