@@ -1,0 +1,1 @@
+"""Floor 2: the calculator. Pure arithmetic over catalogue records; no torch."""
