@@ -1,0 +1,105 @@
+"""The page: a header, the tabs in order, and the links between them."""
+
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from explorer.catalogue.catalogue import Catalogue, load_catalogue
+from explorer.lab.engine import Engine
+from explorer.ui import address, look
+from explorer.ui.tab import Handover, Page, discover
+
+
+def build_app(catalogue: Catalogue | None = None, engine: Engine | None = None) -> gr.Blocks:
+    """The whole page as one gr.Blocks; starts no worker until something needs one."""
+    catalogue = catalogue or load_catalogue()
+    engine = engine or Engine()
+    tabs = discover()
+    handovers: list[Handover] = []
+    inputs: dict[str, dict[str, Component]] = {}
+    visited: dict[str, gr.State] = {}
+    shown: dict[str, gr.Tab] = {}
+    with gr.Blocks(title=look.TITLE, analytics_enabled=False, fill_width=True) as app:
+        theme = gr.Textbox("light", visible="hidden", elem_id="theme")
+        gr.HTML(look.HEADER, elem_id="masthead", padding=False)
+        with gr.Tabs(elem_id="tabs") as bar:
+            for tab in tabs:
+                visited[tab.id] = gr.State(0)
+                with gr.Tab(tab.title, id=tab.id, elem_id=f"tab-{tab.id}") as shown[tab.id]:
+                    page = Page(catalogue, engine, theme, visited[tab.id], handovers)
+                    inputs[tab.id] = tab.build(page)
+        _keep_address(bar, inputs)
+        _count_visits(shown, visited)
+        _restore_on_load(app, bar, inputs, visited)
+        for handover in handovers:
+            _wire(handover, bar, inputs, visited)
+        app.load(None, None, theme, js=look.WATCH_THEME, api_visibility="private")
+    return app
+
+
+def _keep_address(bar: gr.Tabs, inputs: dict[str, dict[str, Component]]) -> None:
+    """Write the address anew whenever a tab or one of its inputs changes."""
+    components = [component for named in inputs.values() for component in named.values()]
+    triggers = [bar.select, *(component.change for component in components)]
+    write = address.writer(inputs)
+    gr.on(triggers, None, components, None, js=write, api_visibility="private")
+
+
+def _count_visits(shown: dict[str, gr.Tab], visited: dict[str, gr.State]) -> None:
+    for tab, shown_tab in shown.items():
+        times = visited[tab]
+        shown_tab.select(
+            lambda times: times or 1,
+            times,
+            times,
+            api_visibility="private",
+            show_progress="hidden",
+        )
+
+
+def _restore_on_load(
+    app: gr.Blocks,
+    bar: gr.Tabs,
+    inputs: dict[str, dict[str, Component]],
+    visited: dict[str, gr.State],
+) -> None:
+    """Fill the page in from the address it was opened with."""
+    first = next(iter(inputs))
+
+    def restore(request: gr.Request) -> dict[Any, Any]:
+        query = dict(request.query_params)
+        tab = query.get("tab", first)
+        if tab not in inputs:
+            gr.Warning(f"There is no tab {tab!r:.60} in this page; this is the first one.")
+            tab = first
+        values, sentences = address.read(query, inputs[tab])
+        for sentence in sentences:
+            gr.Warning(sentence)
+        restored = {inputs[tab][name]: value for name, value in values.items()}
+        return {bar: gr.Tabs(selected=tab), visited[tab]: 1, **restored}
+
+    outputs = [bar, *visited.values(), *(c for named in inputs.values() for c in named.values())]
+    loaded = app.load(restore, None, outputs, api_visibility="private", show_progress="hidden")
+    loaded.then(None, js="() => { window.addressRead = true; }", api_visibility="private")
+
+
+def _wire(
+    handover: Handover,
+    bar: gr.Tabs,
+    inputs: dict[str, dict[str, Component]],
+    visited: dict[str, gr.State],
+) -> None:
+    targets = [inputs[handover.tab][name] for name in handover.values]
+    times = visited[handover.tab]
+
+    def open_tab(times: int, *values: Any) -> list[Any]:
+        return [gr.Tabs(selected=handover.tab), times + 1, *values]
+
+    handover.button.click(
+        open_tab,
+        [times, *handover.values.values()],
+        [bar, times, *targets],
+        api_visibility="private",
+        show_progress="hidden",
+    )

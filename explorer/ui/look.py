@@ -1,0 +1,49 @@
+"""How the page looks: theme, style sheet, header. System fonts, nothing fetched from anywhere."""
+
+from pathlib import Path
+
+import gradio as gr
+
+TITLE = "LLaMA & PEFT explorer"
+STYLE = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
+SANS = ["ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
+MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
+
+HEADER = """
+<header class="masthead">
+  <div>
+    <h1>LLaMA &amp; PEFT explorer</h1>
+    <p>How LLaMA 1 became LLaMA 4, what fine-tuning a sliver of it costs, and what that does
+    when you try it here.</p>
+  </div>
+  <button type="button" class="theme-switch" aria-label="Switch between light and dark"
+    onclick="document.body.classList.toggle('dark')">◐</button>
+</header>
+"""
+
+# Tells the server once, and again at every switch, whether the page is dark.
+WATCH_THEME = """() => {
+  const mode = () => document.body.classList.contains("dark") ? "dark" : "light";
+  if (!window.themeWatcher) {
+    window.themeWatcher = new MutationObserver(() => {
+      const field = document.querySelector("#theme textarea, #theme input");
+      if (!field || field.value === mode()) return;
+      field.value = mode();
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+    window.themeWatcher.observe(document.body, { attributes: true, attributeFilter: ["class"] });
+  }
+  return mode();
+}"""
+
+
+def theme() -> gr.themes.Base:
+    """The Gradio theme: quiet surfaces, one accent, fonts of the reader's own system."""
+    return gr.themes.Base(
+        primary_hue=gr.themes.colors.indigo,
+        secondary_hue=gr.themes.colors.slate,
+        neutral_hue=gr.themes.colors.slate,
+        radius_size=gr.themes.sizes.radius_md,
+        font=SANS,
+        font_mono=MONO,
+    )

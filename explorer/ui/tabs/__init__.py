@@ -1,0 +1,1 @@
+"""One module a tab; the page finds them by reading this folder."""
