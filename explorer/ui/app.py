@@ -18,14 +18,13 @@ def build_app(catalogue: Catalogue | None = None, engine: Engine | None = None) 
     tabs = discover()
     handovers: list[Handover] = []
     inputs: dict[str, dict[str, Component]] = {}
-    visited: dict[str, gr.State] = {}
     shown: dict[str, gr.Tab] = {}
     with gr.Blocks(title=look.TITLE, analytics_enabled=False, fill_width=True) as app:
         theme = gr.Textbox("light", visible="hidden", elem_id="theme")
         gr.HTML(look.HEADER, elem_id="masthead", padding=False)
+        visited = {tab.id: gr.State(0) for tab in tabs}
         with gr.Tabs(elem_id="tabs") as bar:
             for tab in tabs:
-                visited[tab.id] = gr.State(0)
                 with gr.Tab(tab.title, id=tab.id, elem_id=f"tab-{tab.id}") as shown[tab.id]:
                     page = Page(catalogue, engine, theme, visited[tab.id], handovers)
                     inputs[tab.id] = tab.build(page)
