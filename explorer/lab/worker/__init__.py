@@ -1,0 +1,1 @@
+"""The only process with torch: it keeps bases loaded, trains, evaluates and generates."""

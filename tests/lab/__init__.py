@@ -1,0 +1,1 @@
+"""The lab: bases, runs, engine."""
