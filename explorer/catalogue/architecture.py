@@ -80,6 +80,11 @@ class Architecture(Record):
             raise ValueError("moe_layers needs num_local_experts and num_experts_per_tok")
         return self
 
+    def __hash__(self) -> int:
+        # Everything but rope_scaling, a dict: equal shapes hash alike, so counts can be cached.
+        names = (name for name in type(self).model_fields if name != "rope_scaling")
+        return hash(tuple(getattr(self, name) for name in names))
+
     @property
     def q_dim(self) -> int:
         """Width of all query heads together: num_attention_heads · head_dim."""
