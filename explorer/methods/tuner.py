@@ -1,0 +1,189 @@
+"""What LLaMA-Adapter, LLaMA-Adapter V2 and LLaMA-Excitor share as peft tuners."""
+
+import math
+from typing import Any
+
+from peft import PeftConfig
+from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
+from torch import Tensor, nn
+from transformers import Cache
+
+from explorer.catalogue.errors import ExplorerError
+from explorer.methods.attention import PositionEmbeddings, family
+
+AttentionOutput = tuple[Tensor, Tensor | None]
+
+
+class AdapterLayer(nn.Module, BaseTunerLayer):
+    """A base module with the adapters that act on it.
+
+    Every tensor of an adapter stands in a `ParameterDict` keyed by the adapter's name; the
+    class's `adapter_layer_names` lists those dictionaries. `strength` multiplies an adapter's
+    effect: 1 as trained, 0 the base. It is a setting of the moment and is not saved.
+    """
+
+    other_param_names = ("strength",)
+
+    def __init__(self, base_layer: nn.Module) -> None:
+        super().__init__()
+        self.base_layer = base_layer
+        self.strength: dict[str, float] = {}
+        for name in self.adapter_layer_names:
+            setattr(self, name, nn.ParameterDict())
+
+    def running_adapters(self) -> list[str]:
+        """The adapters that change this module's output now."""
+        if self.disable_adapters:
+            return []
+        return [name for name in self.active_adapters if self.strength.get(name)]
+
+
+class AttentionLayer(AdapterLayer):
+    """An attention module with adapters; subclasses say in `adapted` what they add."""
+
+    @property
+    def layer_idx(self) -> int:
+        return self.base_layer.layer_idx
+
+    @property
+    def is_causal(self) -> bool:
+        return self.base_layer.is_causal
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        position_embeddings: PositionEmbeddings | None = None,
+        attention_mask: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        **kwargs: Any,
+    ) -> AttentionOutput:
+        """As the base attention: hidden states [B, M, d] in; the same and the weights out."""
+        call = {
+            "position_embeddings": position_embeddings,
+            "attention_mask": attention_mask,
+            "past_key_values": past_key_values,
+            **kwargs,
+        }
+        if not self.running_adapters():
+            return self.base_layer(hidden_states, **call)
+        heads, weights = self.adapted(hidden_states, **call)
+        output = self.base_layer.o_proj(heads.flatten(-2).contiguous()), weights
+        # transformers records attention weights with a forward hook on the base module, which
+        # does not run itself here
+        for hook in self.base_layer._forward_hooks.values():
+            hook(self.base_layer, (hidden_states,), output)
+        return output
+
+    def adapted(
+        self,
+        hidden_states: Tensor,
+        position_embeddings: PositionEmbeddings,
+        attention_mask: Tensor | None,
+        past_key_values: Cache | None,
+        **kwargs: Any,
+    ) -> AttentionOutput:
+        """The heads' outputs [B, M, H, h] with the running adapters, and the weights."""
+        raise NotImplementedError
+
+
+class LlamaTuner(BaseTuner):
+    """A tuner that acts on the attention of LLaMA's layers and tells every other model no."""
+
+    method: str  # its name in sentences
+
+    def set_strength(self, adapter_name: str, value: float) -> None:
+        """Multiply the effect of an adapter: 1 as trained, 0 exactly the base model.
+
+        Raises ExplorerError for an adapter that is not there or a value that is negative or not
+        finite.
+        """
+        if adapter_name not in self.peft_config:
+            known = ", ".join(self.peft_config)
+            raise ExplorerError(f"There is no adapter {adapter_name!r} here; there is {known}.")
+        if not (math.isfinite(value) and value >= 0):
+            raise ExplorerError(f"strength = {value}: it takes a finite number of at least 0.")
+        for module in self.model.modules():
+            if isinstance(module, AdapterLayer) and adapter_name in module.strength:
+                module.strength[adapter_name] = float(value)
+
+    def _prepare_adapter_config(self, peft_config: PeftConfig, model_config: dict) -> PeftConfig:
+        return peft_config
+
+    def _prepare_model(self, peft_config: PeftConfig, model: nn.Module) -> None:
+        for name, module in model.named_modules():
+            if isinstance(module, BaseTunerLayer) and not isinstance(module, self.tuner_layer_cls):
+                raise ExplorerError(
+                    f"{self.method} cannot join an adapter of another method: {name} already "
+                    f"carries {type(module).__module__}.{type(module).__name__}. Unload it first."
+                )
+        attentions = attention_names(model)
+        if not attentions:
+            kind = getattr(getattr(model, "config", None), "model_type", type(model).__name__)
+            raise ExplorerError(
+                f"{self.method} needs the attention of a LLaMA (model_type llama, or the text "
+                f"model of llama4), and this model is {kind!r}."
+            )
+        self._targets = set(self.find_targets(peft_config, model, attentions))
+
+    def find_targets(
+        self, peft_config: PeftConfig, model: nn.Module, attentions: list[str]
+    ) -> list[str]:
+        """The names of the modules to adapt, given those of all attention modules in order."""
+        raise NotImplementedError
+
+    def _check_target_module_exists(self, peft_config: PeftConfig, key: str) -> bool:
+        return key in self._targets
+
+    def _create_and_replace(
+        self,
+        peft_config: PeftConfig,
+        adapter_name: str,
+        target: nn.Module,
+        target_name: str,
+        parent: nn.Module,
+        current_key: str,
+    ) -> None:
+        if not isinstance(target, self.tuner_layer_cls):
+            layer = self.new_layer(peft_config, target, current_key)
+            self._replace_module(parent, target_name, layer, target)
+            target = layer
+        target.update_layer(adapter_name, peft_config)
+
+    def new_layer(
+        self, peft_config: PeftConfig, target: nn.Module, current_key: str
+    ) -> AdapterLayer:
+        """The adapter layer to put in the place of `target`."""
+        return self.tuner_layer_cls(target)
+
+    def _check_merge_allowed(self) -> None:
+        raise ExplorerError(
+            f"{self.method} cannot be merged: what it adds depends on the input of every forward "
+            "pass, so no change of the base weights equals it. Keep the adapter beside the base."
+        )
+
+    def merge_adapter(self, *args: Any, **kwargs: Any) -> None:
+        self._check_merge_allowed()
+
+
+def attention_names(model: nn.Module) -> list[str]:
+    """The names of LLaMA's self-attention modules, adapted or not, from the first layer up."""
+    names = []
+    for name, module in model.named_modules():
+        base = module.get_base_layer() if isinstance(module, AdapterLayer) else module
+        if family(base) and not name.endswith(".base_layer"):
+            names.append(name)
+    return names
+
+
+def top_layers(attentions: list[str], adapter_layers: int | None, skipped: int) -> list[str]:
+    """The last `adapter_layers` of the attention modules; None is all but the first `skipped`.
+
+    Raises ExplorerError when the model has fewer layers.
+    """
+    wanted = max(len(attentions) - skipped, 1) if adapter_layers is None else adapter_layers
+    if wanted > len(attentions):
+        raise ExplorerError(
+            f"adapter_layers = {wanted}: it takes a whole number from 1 to {len(attentions)}, the "
+            "number of layers of this model."
+        )
+    return attentions[-wanted:]
