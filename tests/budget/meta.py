@@ -73,6 +73,8 @@ def vision_config(arch: Architecture) -> dict:
             "intermediate_layers_indices",
         )
     config = {name: value for name, value in vision.items() if name not in unused}
+    if arch.model_type == "llama4":
+        config["rope_parameters"] = {"rope_type": "default", "rope_theta": 10_000.0}
     if "intermediate_layers_indices" in config:
         config["intermediate_layers_indices"] = list(config["intermediate_layers_indices"])
     return config

@@ -9,11 +9,17 @@ from hypothesis import strategies as st
 from explorer.budget.params import count_parameters
 from explorer.budget.sites import all_sites, linear_sites, matching
 from explorer.catalogue.architecture import Architecture, VisionArchitecture
-from explorer.catalogue.catalogue import load_catalogue
+from explorer.catalogue.catalogue import DATA
 from explorer.catalogue.errors import UnknownNameError
+from explorer.catalogue.load import load_folder
+from explorer.catalogue.model import Model
 from tests.budget.meta import counted, meta_model
 
-MODELS = {m.id: m for m in load_catalogue().models.values() if m.architecture is not None}
+MODELS = {
+    model.id: model
+    for model in load_folder(DATA / "models", Model).values()
+    if model.architecture is not None
+}
 SHAPES = {model.architecture for model in MODELS.values()}
 
 # transformers 5.23 on the meta device, counted once and written down
@@ -154,7 +160,7 @@ def towers(draw, family):
     return VisionArchitecture(**tower)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_any_shape_counts_as_transformers_builds_it(data):
     shape = data.draw(text_shapes())

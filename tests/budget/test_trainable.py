@@ -1,0 +1,177 @@
+"""Trainable counts: the data files' formulas against what peft allocates on the meta device."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from peft import LoraConfig, get_peft_model
+
+from explorer.budget.sites import ATTENTION, MLP
+from explorer.budget.trainable import count_trainable
+from explorer.catalogue.architecture import Architecture, VisionArchitecture
+from explorer.catalogue.catalogue import DATA
+from explorer.catalogue.errors import ExplorerError, UnknownNameError
+from explorer.catalogue.load import load_folder
+from explorer.catalogue.method import Method
+from tests.budget.meta import meta_model
+
+METHODS = load_folder(DATA / "methods", Method)
+LINEARS = (*ATTENTION, *MLP)
+
+LLAMA_1_7B = Architecture(
+    hidden_size=4096,
+    intermediate_size=11008,
+    num_hidden_layers=32,
+    num_attention_heads=32,
+    num_key_value_heads=32,
+    head_dim=128,
+    vocab_size=32000,
+)
+LLAMA_1_65B = LLAMA_1_7B.model_copy(
+    update={
+        "hidden_size": 8192,
+        "intermediate_size": 22016,
+        "num_hidden_layers": 80,
+        "num_attention_heads": 64,
+        "num_key_value_heads": 64,
+    }
+)
+LLAMA_3_8B = LLAMA_1_7B.model_copy(
+    update={"intermediate_size": 14336, "num_key_value_heads": 8, "vocab_size": 128256}
+)
+
+
+def trained(model: torch.nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def peft_count(arch: Architecture, **knobs) -> int:
+    model = meta_model(arch)
+    with torch.device("meta"):
+        return trained(get_peft_model(model, LoraConfig(**knobs), low_cpu_mem_usage=True))
+
+
+@pytest.mark.parametrize(
+    ("method", "knobs", "arch", "count"),
+    [
+        ("lora", {"r": 8}, LLAMA_1_7B, 4_194_304),
+        ("lora", {"r": 8}, LLAMA_1_65B, 20_971_520),
+        ("lora", {"r": 8}, LLAMA_3_8B, 3_407_872),
+        ("qlora", {"r": 64}, LLAMA_1_7B, 159_907_840),
+        ("qlora", {"r": 64}, LLAMA_1_65B, 799_539_200),
+        ("qlora", {"r": 64}, LLAMA_3_8B, 167_772_160),
+        ("llama-adapter-v1", {}, LLAMA_1_7B, 1_229_760),
+        ("llama-adapter-v1", {}, LLAMA_1_65B, 6_394_752),
+        ("llama-adapter-v2", {}, LLAMA_1_7B, 2_764_800),
+        ("llama-adapter-v2", {}, LLAMA_1_65B, 13_811_712),
+        ("llama-adapter-v2", {}, LLAMA_3_8B, 2_887_680),
+        ("full", {}, LLAMA_1_7B, 6_738_415_616),
+        ("norms-and-biases", {}, LLAMA_1_7B, 65 * 4096),
+    ],
+)
+def test_counts_are_those_that_were_published_or_allocated(method, knobs, arch, count):
+    found = count_trainable(arch, METHODS[method], knobs)
+    assert found.total == count
+    assert sum(found.by_site.values()) == count
+    assert found.percent == pytest.approx(
+        100 * count / count_trainable(arch, METHODS["full"]).total
+    )
+
+
+def test_gates_and_layers_of_the_attention_methods_follow_their_knobs():
+    count = count_trainable(LLAMA_1_7B, METHODS["llama-adapter-v1"], {"adapter_layers": 3})
+    assert count.total == 3 * (10 * 4096 + 32)
+    assert count.layers == (29, 30, 31)
+    with pytest.raises(ExplorerError, match="the model has 32"):
+        count_trainable(LLAMA_1_7B, METHODS["llama-adapter-v1"], {"adapter_layers": 33})
+
+
+@st.composite
+def shapes(draw):
+    kv_heads, groups = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    return Architecture(
+        hidden_size=kv_heads * groups * 8,
+        intermediate_size=draw(st.integers(1, 50)),
+        num_hidden_layers=draw(st.integers(1, 4)),
+        num_attention_heads=kv_heads * groups,
+        num_key_value_heads=kv_heads,
+        head_dim=8,
+        vocab_size=50,
+        tie_word_embeddings=draw(st.booleans()),
+    )
+
+
+# peft warns that a tied head is awkward to merge; it allocates all the same.
+@pytest.mark.filterwarnings("ignore:Model has `tie_word_embeddings=True`:UserWarning")
+@settings(max_examples=25, deadline=None)
+@given(
+    arch=shapes(),
+    rank=st.integers(1, 70),
+    dora=st.booleans(),
+    targets=st.sets(st.sampled_from([*LINEARS, "lm_head"]), min_size=1),
+)
+def test_lora_counts_as_peft_at_any_rank_on_any_targets(arch, rank, dora, targets):
+    knobs = {"r": rank, "target_modules": ",".join(sorted(targets))}
+    real = peft_count(arch, r=rank, target_modules=sorted(targets), use_dora=dora)
+    assert count_trainable(arch, METHODS["lora"], knobs | {"use_dora": dora}).total == real
+    if not dora:
+        assert count_trainable(arch, METHODS["qlora"], knobs).total == real
+
+
+VISION = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "image_size": 28,
+    "patch_size": 14,
+    "vision_output_dim": 64,
+}
+SMALL = {
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "vocab_size": 100,
+}
+MLLAMA = Architecture(
+    model_type="mllama",
+    cross_attention_layers=(1,),
+    vision=VisionArchitecture(
+        **VISION,
+        num_global_layers=1,
+        max_num_tiles=4,
+        max_aspect_ratio_id=8,
+        intermediate_layers_indices=(0,),
+    ),
+    **SMALL,
+)
+LLAMA4 = Architecture(
+    model_type="llama4",
+    num_local_experts=3,
+    num_experts_per_tok=1,
+    moe_layers=(1, 3),
+    intermediate_size_mlp=80,
+    vision=VisionArchitecture(**VISION, projector_input_dim=48, projector_output_dim=48),
+    **SMALL,
+)
+
+
+@pytest.mark.parametrize("arch", [MLLAMA, LLAMA4], ids=["mllama", "llama4"])
+@pytest.mark.parametrize(
+    "targets", [("q_proj", "v_proj"), LINEARS, ("fc1", "fc2"), ("embed_tokens", "lm_head")]
+)
+def test_targets_reach_into_the_vision_tower_as_in_peft(arch, targets):
+    found = count_trainable(arch, METHODS["lora"], {"r": 5, "target_modules": targets})
+    assert found.total == peft_count(arch, r=5, target_modules=list(targets))
+
+
+def test_mistakes_are_told_in_sentences():
+    with pytest.raises(UnknownNameError, match="There is no knob 'rank'"):
+        count_trainable(LLAMA_1_7B, METHODS["lora"], {"rank": 8})
+    with pytest.raises(ExplorerError, match="a whole number from 1 to"):
+        count_trainable(LLAMA_1_7B, METHODS["lora"], {"r": 0})
+    with pytest.raises(UnknownNameError, match="Did you mean 'q_proj'"):
+        count_trainable(LLAMA_1_7B, METHODS["lora"], {"target_modules": "q_poj"})
