@@ -25,7 +25,8 @@ class VisionArchitecture(Record):
     max_aspect_ratio_id: int = Field(default=0, ge=0, le=4096)
     intermediate_layers_indices: tuple[int, ...] = ()
     vision_output_dim: int = Positive
-    # Llama 4: pixel shuffle and the two-layer adapter behind the encoder.
+    # Llama 4: the encoder rotates too; pixel shuffle and the two-layer adapter behind it.
+    rope_theta: float | None = Field(default=None, gt=0)
     pixel_shuffle_ratio: float = Field(default=1.0, gt=0, le=1)
     projector_input_dim: int = Field(default=0, ge=0, le=10**7)
     projector_output_dim: int = Field(default=0, ge=0, le=10**7)

@@ -43,9 +43,9 @@ def load_record(path: Path, record: type[R]) -> R:
 
 def load_folder(folder: Path, record: type[R], pattern: str = "*.toml") -> dict[str, R]:
     """Every file of a folder by id, in the order of the ids."""
-    paths = sorted(folder.glob(pattern))
-    records = (load_record(path, record) for path in paths)
-    return {item.id: item for item in records}  # type: ignore[attr-defined]  # every record has one
+    records = [load_record(path, record) for path in folder.glob(pattern)]
+    by_id = {item.id: item for item in records}  # type: ignore[attr-defined]  # every record has one
+    return dict(sorted(by_id.items()))
 
 
 def _sentence(detail: ErrorDetails, record: type[BaseModel]) -> str:

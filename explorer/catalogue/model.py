@@ -4,8 +4,10 @@ import datetime as dt
 from functools import cached_property
 from typing import Any, Literal
 
+from pydantic import model_validator
+
 from explorer.catalogue.architecture import Architecture, VisionArchitecture
-from explorer.catalogue.record import Fact, Sourced
+from explorer.catalogue.record import Fact, Sourced, facts_of
 
 Plain = bool | int | float | str | list[Any] | dict[str, Any]
 
@@ -24,9 +26,37 @@ SHAPE = (
     "max_context",
 )
 
+# Facts that every file of this architecture type must state; elsewhere they do not apply.
+STATED = {
+    "llama": (),
+    "mllama": ("vision", "cross_attention_layers"),
+    "llama4": (
+        "num_local_experts",
+        "num_experts_per_tok",
+        "shared_expert",
+        "interleave_moe_layer_step",
+        "intermediate_size_mlp",
+        "no_rope_layer_interval",
+        "attention_chunk_size",
+        "use_qk_norm",
+        "attn_temperature_tuning",
+        "vision",
+        "official_active_params",
+    ),
+}
+DENSE = "does not apply: a dense model has no experts"
+ALL_ROTATE = "does not apply: every layer rotates its queries and keys"
+FULL_CAUSAL = "does not apply: every layer attends to all earlier tokens"
+NO_QK_NORM = "does not apply: queries and keys are not normalised"
+TEXT_ONLY = "does not apply: reads text only"
+
 
 class Model(Sourced):
-    """One model of the catalogue; its id is the stem of its file."""
+    """One model of the catalogue; its id is the stem of its file.
+
+    A fact that does not apply to the model's architecture type may be left out; any other fact
+    that is not known is written as a note that says why.
+    """
 
     id: str
     generation: str
@@ -41,10 +71,10 @@ class Model(Sourced):
     variants: Fact[list[str]]
     huggingface_repo: Fact[str]
     based_on: Fact[str] | None = None
-    languages: Fact[Plain] | None = None
+    languages: Fact[list[str]] | None = None
     # size
     official_total_params: Fact[str]
-    official_active_params: Fact[str]
+    official_active_params: Fact[str] = Fact[str](note="dense model: all parameters are active")
     exact_total_params: Fact[int]
     exact_param_breakdown: Fact[dict[str, int]]
     # attention, positions, feed-forward, norm, vocabulary
@@ -62,45 +92,68 @@ class Model(Sourced):
     rms_norm_eps: Fact[float]
     max_context: Fact[int]
     # experts (Llama 4)
-    num_local_experts: Fact[int]
-    num_experts_per_tok: Fact[int]
-    shared_expert: Fact[bool]
-    interleave_moe_layer_step: Fact[int]
-    intermediate_size_mlp: Fact[int]
+    num_local_experts: Fact[int] = Fact[int](note=DENSE)
+    num_experts_per_tok: Fact[int] = Fact[int](note=DENSE)
+    shared_expert: Fact[bool] = Fact[bool](note=DENSE)
+    interleave_moe_layer_step: Fact[int] = Fact[int](note=DENSE)
+    intermediate_size_mlp: Fact[int] = Fact[int](note=DENSE)
     moe_layer_count: Fact[int] | None = None
-    no_rope_layer_interval: Fact[int]
-    attention_chunk_size: Fact[int]
-    use_qk_norm: Fact[bool]
-    attn_temperature_tuning: Fact[Plain]
+    no_rope_layer_interval: Fact[int] = Fact[int](note=ALL_ROTATE)
+    attention_chunk_size: Fact[int] = Fact[int](note=FULL_CAUSAL)
+    use_qk_norm: Fact[bool] = Fact[bool](note=NO_QK_NORM)
+    attn_temperature_tuning: Fact[Plain] = Fact[Plain](note=FULL_CAUSAL)
     # images
-    vision: Fact[VisionArchitecture]
+    vision: Fact[VisionArchitecture] = Fact[VisionArchitecture](note=TEXT_ONLY)
     cross_attention_layers: Fact[list[int]] | None = None
     num_self_attention_layers: Fact[int] | None = None
     num_cross_attention_layers: Fact[int] | None = None
     # training
-    training_tokens: Fact[int | float | str]
+    training_tokens: Fact[int | str]
     pretraining_context: Fact[int] | None = None
-    knowledge_cutoff: Fact[Plain]
+    knowledge_cutoff: Fact[str]
     gpu_type: Fact[str]
-    gpu_hours: Fact[int]
-    gpu_hours_by_stage: Fact[dict[str, Any]] | None = None
+    gpu_hours: Fact[int | float]
+    gpu_hours_by_stage: Fact[dict[str, int]] | None = None
     training_power_w: Fact[int | str]
     training_co2_tonnes: Fact[float]
     training_energy_mwh: Fact[float] | None = None
     training_flops: Fact[float] | None = None
     training_setup: Fact[dict[str, Any]] | None = None
-    learning_rate: Fact[float | str] | None = None
-    batch_size_tokens: Fact[int | str] | None = None
-    distillation: Fact[Plain] | None = None
+    learning_rate: Fact[float] | None = None
+    batch_size_tokens: Fact[int] | None = None
+    distillation: Fact[str] | None = None
     # special features
-    infilling: Fact[Plain] | None = None
-    quantization: Fact[dict[str, Any]]
-    on_device: Fact[dict[str, Any]] | None = None
+    infilling: Fact[bool] | None = None
+    quantization: Fact[str | dict[str, Any]]
+    on_device: Fact[dict[str, float]] | None = None
+
+    @model_validator(mode="after")
+    def _states_what_its_type_needs(self) -> "Model":
+        missing = [name for name in STATED[self.architecture_type] if not self._states(name)]
+        if missing:
+            raise ValueError(
+                f"architecture_type = {self.architecture_type!r} needs {', '.join(missing)}"
+            )
+        return self
+
+    def _states(self, name: str) -> bool:
+        return name in self.model_fields_set
+
+    @property
+    def unknown_shape(self) -> dict[str, str]:
+        """The facts that are missing for an architecture, each with the reason."""
+        facts = {name: getattr(self, name) for name in SHAPE}
+        return {name: fact.note for name, fact in facts.items() if fact.value is None}
+
+    @property
+    def disputed(self) -> dict[str, Fact[Any]]:
+        """The facts that sources disagree on, by name."""
+        return {name: fact for name, fact in facts_of(self).items() if fact.disputed}
 
     @cached_property
     def architecture(self) -> Architecture | None:
-        """The shape, or None where a number that it needs was never published."""
-        if any(getattr(self, field).value is None for field in SHAPE):
+        """The shape, or None where `unknown_shape` names a number that was never published."""
+        if self.unknown_shape:
             return None
         return Architecture(
             model_type=self.architecture_type,
@@ -118,15 +171,14 @@ class Model(Sourced):
         )
 
     def _experts(self) -> dict[str, Any]:
+        dense = {"intermediate_size_mlp": self.intermediate_size_mlp.value}
         if not self.num_local_experts.value:
-            return {}
+            return dense
         step = self.interleave_moe_layer_step.value or 1
-        layers = range(step - 1, self.num_hidden_layers.value or 0, step)
-        return {
+        return dense | {
             "num_local_experts": self.num_local_experts.value,
             "num_experts_per_tok": self.num_experts_per_tok.value,
-            "moe_layers": tuple(layers),
-            "intermediate_size_mlp": self.intermediate_size_mlp.value,
+            "moe_layers": tuple(range(step - 1, self.num_hidden_layers.value or 0, step)),
         }
 
     def _no_rope_layers(self) -> tuple[int, ...]:

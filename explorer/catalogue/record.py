@@ -1,9 +1,12 @@
 """What every record has in common: frozen, strict, each number beside its source."""
 
 import datetime as dt
+from collections.abc import Collection, Iterator
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import AnyUrl, BaseModel, ConfigDict, Field, UrlConstraints, model_validator
+
+from explorer.catalogue.errors import nearest
 
 T = TypeVar("T")
 Url = Annotated[AnyUrl, UrlConstraints(allowed_schemes=["https", "http"])]
@@ -74,21 +77,36 @@ def source_key(entry: str) -> str:
     return entry.split(":", 1)[0].strip()
 
 
+def check_entry(name: str, entry: str, sources: Collection[str]) -> None:
+    """Raise ValueError unless `entry` names a document of `sources` or gives its reasoning."""
+    key = source_key(entry)
+    if key in sources:
+        return
+    if key not in REASONS:
+        match = nearest(key, [*sources, *REASONS])
+        hint = f"did you mean {match!r}?" if match else f"known: {', '.join(sources) or 'none'}"
+        raise ValueError(f"{name}: source {entry!r} names no known key, {hint}")
+    if not entry.partition(":")[2].strip():
+        raise ValueError(f"{name}: source {entry!r} must say how, after a colon")
+
+
 class Sourced(Record):
-    """A record whose facts name the documents in its `sources`."""
+    """A record that names the documents in its `sources`; each of them is used, none dangles."""
 
     sources: dict[str, Source] = {}
 
-    @model_validator(mode="after")
-    def _sources_resolve(self) -> "Sourced":
-        used: set[str] = set()
+    def cited(self) -> Iterator[tuple[str, str]]:
+        """Every source entry of the record with the name of what it stands behind."""
         for name, fact in facts_of(self).items():
             for entry in [*fact.source, *(e for claim in fact.also for e in claim.source)]:
-                key = source_key(entry)
-                used.add(key)
-                if key not in self.sources and key not in REASONS:
-                    known = ", ".join([*self.sources, *REASONS])
-                    raise ValueError(f"{name}: source {entry!r} names no known key ({known})")
-                if key in REASONS and ":" not in entry:
-                    raise ValueError(f"{name}: source {entry!r} must say how, after a colon")
+                yield name, entry
+
+    @model_validator(mode="after")
+    def _sources_resolve(self) -> "Sourced":
+        unused = set(self.sources)
+        for name, entry in self.cited():
+            check_entry(name, entry, self.sources)
+            unused.discard(source_key(entry))
+        if unused:
+            raise ValueError(f"sources.{min(unused)} is named by nothing in this file")
         return self
