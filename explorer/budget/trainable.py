@@ -47,7 +47,8 @@ class _Group:
 
 def acted_on(arch: Architecture, method: Method, knobs: Mapping[str, Any]) -> tuple[Site, ...]:
     """The linears that the method acts on with these knobs (read by `method.read_knobs`)."""
-    targets = next((knobs[n] for n, knob in method.knobs.items() if knob.type == "sites"), None)
+    asked = (knobs[name] for name, knob in method.knobs.items() if knob.type == "sites")
+    targets = next(asked, method.sites or None)
     return _acted_on(arch, targets, _layers_asked(arch, knobs))
 
 

@@ -92,7 +92,7 @@ class Method(Record):
     published_as: tuple[str, ...] = ()  # its names in the file of published results
     differences: Differences | None = None
     # for the calculator
-    sites: tuple[str, ...] = ()
+    sites: tuple[str, ...] = ()  # fixed, where there is no knob of type sites
     knobs: dict[str, Knob] = Field(default_factory=dict)
     trainable: Trainable
     starts_as_base: bool
@@ -106,9 +106,8 @@ class Method(Record):
 
     @model_validator(mode="after")
     def _is_coherent(self) -> "Method":
-        has_sites_knob = any(knob.type == "sites" for knob in self.knobs.values())
-        if bool(self.sites) != has_sites_knob:
-            raise ValueError("sites and a knob of type sites go together")
+        if not self.sites and any(knob.type == "sites" for knob in self.knobs.values()):
+            raise ValueError("a knob of type sites needs sites, the linears it stands for at first")
         if self.unsupported is None and (self.lab is None or self.capability is None):
             raise ValueError("a method that runs needs [lab] and [capability]")
         if both := set(self.fixed) & set(self.knobs):

@@ -9,7 +9,7 @@ class Trainable(Record):
     """How many parameters train, as formulas over knobs and the numbers of the architecture.
 
     The total is the sum of
-    `per_site`   once for every linear acted on (all of them where the method has no sites), over
+    `per_site`   once for every linear acted on (those of `sites`, or of the knob for them), over
                  `site` (its name), `d_in`, `d_out` and `has_bias`; `by_site.<name>` stands in for
                  it on the linears of that name;
     `per_target` once for every distinct linear name, over `site`, `d_in`, `d_out` and `count`, the

@@ -1,0 +1,106 @@
+"""Attach a method to a model: one call for every method, driven by its data file."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from peft import PeftConfig, PeftModel, get_peft_model
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import nn
+from transformers import PreTrainedModel
+
+from explorer.catalogue.errors import ExplorerError, unknown
+from explorer.catalogue.method import Method
+from explorer.methods.quantization import is_quantized, prepare_quantized
+from explorer.methods.registry import MethodError, build_config, record
+
+
+def attach(
+    model: PreTrainedModel | PeftModel,
+    method_id: str,
+    knobs: Mapping[str, Any] | None = None,
+    adapter_name: str = "default",
+) -> PreTrainedModel | PeftModel:
+    """The model with the method on it, only the method's own parameters trainable.
+
+    A model that already carries adapters gets one more under `adapter_name`, which becomes the
+    active one. The references (`full`, `norms-and-biases`) return the bare model; its parameters
+    keep their type, so an optimizer over 16-bit ones has to hold float32 copies.
+
+    Raises UnknownNameError for an unknown method, knob or target module, MethodError where the
+    method cannot act on this model, ExplorerError for a knob out of its range.
+    """
+    method = record(method_id)
+    quantized = is_quantized(model)
+    if quantized and not method.works_on_4bit:
+        raise MethodError(f"{method.name} does not train on a quantized base: {_why(method)}")
+    if method.peft_type is None:
+        return _free(model, method, knobs)
+    config = build_config(method_id, knobs)
+    _check_targets(model, config, method)
+    if quantized and not isinstance(model, PeftModel):
+        prepare_quantized(model)
+    try:
+        return _with_adapter(model, config, adapter_name)
+    except ExplorerError:
+        raise
+    except (ValueError, RuntimeError, ZeroDivisionError, NotImplementedError) as error:
+        raise MethodError(f"{method.name} cannot be attached to this model: {error}") from error
+
+
+def _with_adapter(
+    model: PreTrainedModel | PeftModel, config: PeftConfig, adapter_name: str
+) -> PeftModel:
+    if not isinstance(model, PeftModel):
+        return get_peft_model(model, config, adapter_name=adapter_name)
+    if adapter_name in model.peft_config:
+        raise MethodError(f"The model already has an adapter called {adapter_name!r}.")
+    model.add_adapter(adapter_name, config)
+    model.set_adapter(adapter_name)
+    return model
+
+
+def _free(
+    model: PreTrainedModel | PeftModel, method: Method, knobs: Mapping[str, Any] | None
+) -> PreTrainedModel:
+    """Set which of the model's own parameters train."""
+    method.read_knobs(knobs)
+    if isinstance(model, PeftModel):
+        raise MethodError(
+            f"{method.name} trains the model itself: it takes a model without adapters."
+        )
+    model.requires_grad_(method.id == "full")
+    if method.id == "norms-and-biases":
+        for module in model.modules():
+            if type(module).__name__.endswith("Norm"):
+                module.requires_grad_(True)
+        for name, parameter in model.named_parameters():
+            if name.endswith(".bias"):
+                parameter.requires_grad_(True)
+    return model
+
+
+def _check_targets(model: PreTrainedModel | PeftModel, config: PeftConfig, method: Method) -> None:
+    if not any(knob.type == "sites" for knob in method.knobs.values()):
+        return
+    known = linear_names(model)
+    for target in config.target_modules:
+        if target not in known:
+            raise unknown("target module", target, known)
+
+
+def linear_names(model: nn.Module) -> set[str]:
+    """Last names of the model's linears, of those under an adapter as well."""
+    found: set[str] = set()
+    inside: tuple[str, ...] = ()  # prefixes of adapted layers: what lies below is the adapter's
+    for path, module in model.named_modules():
+        if inside and path.startswith(inside):
+            continue
+        if isinstance(module, BaseTunerLayer):
+            inside += (f"{path}.",)
+        if isinstance(module, nn.Linear | BaseTunerLayer):
+            found.add(path.rpartition(".")[2])
+    return found
+
+
+def _why(method: Method) -> str:
+    return method.capability.why["four_bit"] if method.capability else "it was not measured."
