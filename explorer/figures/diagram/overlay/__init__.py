@@ -1,0 +1,1 @@
+"""What each method adds to the drawing of a block."""
