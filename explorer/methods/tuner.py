@@ -155,6 +155,20 @@ class LlamaTuner(BaseTuner):
         """The adapter layer to put in the place of `target`."""
         return self.tuner_layer_cls(target)
 
+    def _replace_module(
+        self, parent: nn.Module, child_name: str, new_module: nn.Module, child: nn.Module
+    ) -> None:
+        # adapters are made on the device of the base, and an attention has no weight to hand over
+        setattr(parent, child_name, new_module)
+
+    def delete_adapter(self, adapter_name: str) -> None:
+        """As in peft, and with the same next adapter active in every layer."""
+        was_active = adapter_name in self.active_adapters
+        super().delete_adapter(adapter_name)
+        # each layer picks the next one among its own, and not every adapter is in every layer
+        if was_active and self.peft_config:
+            self.set_adapter(min(self.peft_config))
+
     def _check_merge_allowed(self) -> None:
         raise ExplorerError(
             f"{self.method} cannot be merged: what it adds depends on the input of every forward "

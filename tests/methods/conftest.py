@@ -36,6 +36,7 @@ def tiny_llama():
             "num_hidden_layers": 4,
             "vocab_size": 61,
             "max_position_embeddings": 64,
+            "initializer_range": 0.2,  # far from uniform, so that differences show
             "pad_token_id": 0,
             "bos_token_id": 1,
             "eos_token_id": 2,

@@ -1,7 +1,7 @@
 """LLaMA and the three adapters from their equations, in float64, one head at a time.
 
 Nothing here comes from the tuners: the weights are read from the base model by name, and the
-adapters' tensors are given as plain dictionaries, a layer each.
+adapters' tensors are given as plain dictionaries, {module: {kind: tensor}}.
 """
 
 import math
@@ -69,14 +69,14 @@ class Llama:
         for index in range(self.H):
             group = index // (self.H // self.G)
             q_h = self.rotate(self.head(q, index))
-            k_h = self.key(layer, x, self.rotate(self.head(k, group)), index)
-            scores = (q_h @ k_h.mT / math.sqrt(self.h)).masked_fill(ahead, -math.inf)
+            k_h = self.rotate(self.head(k, group))
+            scores = self.scores(layer, x, q_h, k_h, index).masked_fill(ahead, -math.inf)
             o = torch.softmax(scores, -1) @ self.head(v, group)
             heads.append(o + self.beside(layer, q_h, index, group))
         return self.linear(layer, "self_attn.o_proj", torch.cat(heads, -1))
 
-    def key(self, layer, x, key, index):
-        return key
+    def scores(self, layer, x, q_h, k_h, index):
+        return q_h @ k_h.mT / math.sqrt(self.h)
 
     def beside(self, layer, q_h, index, group):
         return torch.zeros_like(q_h)
@@ -89,15 +89,76 @@ class Llama:
 
 
 class LlamaAdapter(Llama):
-    """V1: adapters[layer] holds prompt [K, d] and gate [H]."""
+    """V1: tensors["layers.3.self_attn"] holds prompt [K, d] and gate [H]."""
 
-    def __init__(self, base, adapters, squash=torch.tanh):
+    def __init__(self, base, tensors, squash=torch.tanh):
         super().__init__(base)
-        self.adapters, self.squash = adapters, squash
+        self.tensors, self.squash = tensors, squash
 
     def beside(self, layer, q_h, index, group):
-        if layer not in self.adapters:
+        mine = self.tensors.get(f"layers.{layer}.self_attn")
+        if mine is None:
             return torch.zeros_like(q_h)
-        adapter = self.adapters[layer]
-        gate = self.squash(adapter["gate"][index])
-        return gate * self.prompted(layer, q_h, group, adapter["prompt"])
+        gate = self.squash(mine["gate"][index])
+        return gate * self.prompted(layer, q_h, group, mine["prompt"])
+
+
+class LlamaAdapterV2(Llama):
+    """V2: scale, bias, lora_A and lora_B of every linear, the norms, prompts and visual gates."""
+
+    def __init__(self, base, tensors, variant, visual=None):
+        super().__init__(base)
+        self.tensors, self.variant, self.visual = tensors, variant, visual
+
+    def norm_weight(self, name):
+        return self.tensors[name.removeprefix("model.")]["norm"]
+
+    def linear(self, layer, name, x, low_rank=True):
+        mine = self.tensors[f"layers.{layer}.{name}"]
+        if self.variant == "chat":
+            y = super().linear(layer, name, mine["scale"] * x) + mine["bias"]
+        else:
+            y = mine["scale"] * (super().linear(layer, name, x) + mine["bias"])
+        if low_rank and "lora_A" in mine:
+            y = y + x @ mine["lora_A"].T @ mine["lora_B"].T
+        return y
+
+    def prompted(self, layer, q_h, group, prompt):
+        pk = self.head(self.linear(layer, "self_attn.k_proj", prompt, low_rank=False), group)
+        pv = self.head(self.linear(layer, "self_attn.v_proj", prompt, low_rank=False), group)
+        return torch.softmax(q_h @ pk.mT / math.sqrt(self.h), -1) @ pv
+
+    def beside(self, layer, q_h, index, group):
+        mine = self.tensors.get(f"layers.{layer}.self_attn", {})
+        added = torch.zeros_like(q_h)
+        if "prompt" in mine:
+            gate = torch.tanh(mine["gate"][index])
+            added = added + gate * self.prompted(layer, q_h, group, mine["prompt"])
+        if "visual_gate" in mine and self.visual is not None:
+            gate = torch.tanh(mine["visual_gate"][index])
+            added = added + gate * self.prompted(layer, q_h, group, self.visual.double())
+        return added
+
+
+class LlamaExcitor(Llama):
+    """Excitor: prompt P, down D, up U and gate; scores q kᵀ + g q eᵀ, as two products."""
+
+    def __init__(self, base, tensors, per_head=True, rotate=False, squash=lambda gate: gate):
+        super().__init__(base)
+        self.tensors, self.per_head, self.turned, self.squash = tensors, per_head, rotate, squash
+
+    def scores(self, layer, x, q_h, k_h, index):
+        scores = super().scores(layer, x, q_h, k_h, index)
+        mine = self.tensors.get(f"layers.{layer}.self_attn")
+        if mine is None:
+            return scores
+        prompt, e_q = mine["prompt"], x @ mine["down"].T @ mine["up"].T
+        if self.per_head:
+            prompt, e_q = self.head(prompt, index), self.head(e_q, index)
+        e = torch.softmax(e_q @ prompt.T / math.sqrt(prompt.shape[-1]), -1) @ prompt
+        if not self.per_head:
+            e = self.head(e, index)
+        if self.turned:
+            e = self.rotate(e)
+        gate = self.squash(mine["gate"][index if len(mine["gate"]) > 1 else 0])
+        return scores + gate * (q_h @ e.mT) / math.sqrt(self.h)

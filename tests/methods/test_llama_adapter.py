@@ -8,7 +8,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 from explorer.catalogue.errors import ExplorerError
 from explorer.methods import LlamaAdapterConfig
 from tests.methods import reference
-from tests.methods.comparing import adapter_tensors, compare_with_reference, randomise
+from tests.methods.comparing import TOLERANCE, adapter_tensors, compare_with_reference, randomise
 
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
@@ -23,10 +23,10 @@ def test_outputs_and_gradients_are_those_of_the_equations(
     randomise(model)
     squash = {"tanh": torch.tanh, "none": lambda gate: gate}[activation]
 
-    def build(plain, adapters):
-        return reference.LlamaAdapter(plain, adapters, squash)
+    def build(tensors):
+        return reference.LlamaAdapter(tiny_llama(shape), tensors, squash)
 
-    compare_with_reference(model, tiny_llama(shape), build, token_ids)
+    compare_with_reference(model, build, token_ids, TOLERANCE[attention])
 
 
 def test_it_equals_adaption_prompt_where_all_heads_share_one_gate(tiny_llama, token_ids):
@@ -37,9 +37,10 @@ def test_it_equals_adaption_prompt_where_all_heads_share_one_gate(tiny_llama, to
     tensors = adapter_tensors(ours)
     for layer, gate in zip((1, 2, 3), (0.7, -0.4, 1.3), strict=True):
         attention = theirs.base_model.model.model.layers[layer].self_attn
-        attention.adaption_prompt.data[0] = tensors[layer]["prompt"].data
+        mine = tensors[f"layers.{layer}.self_attn"]
+        attention.adaption_prompt.data[0] = mine["prompt"].data
         attention.adaption_gate.data.fill_(torch.tensor(gate).tanh())
-        tensors[layer]["gate"].data.fill_(gate)
+        mine["gate"].data.fill_(gate)
     with torch.no_grad():
         torch.testing.assert_close(
             ours(token_ids).logits, theirs(token_ids).logits, rtol=1e-5, atol=1e-5
@@ -88,7 +89,7 @@ def test_layers_below_the_first_prompt_are_not_in_the_graph(tiny_llama, token_id
 
 def test_every_query_head_has_its_own_gate_from_base_to_effect(tiny_llama, token_ids):
     model = get_peft_model(tiny_llama("wide"), LlamaAdapterConfig(adapter_layers=1))
-    gate = adapter_tensors(model)[3]["gate"]
+    gate = adapter_tensors(model)["layers.3.self_attn"]["gate"]
     assert gate.shape == (6,)
     with torch.no_grad():
         outputs = []
