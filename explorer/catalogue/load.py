@@ -37,7 +37,7 @@ def load_record(path: Path, record: type[R]) -> R:
     try:
         return record.model_validate({"id": identity, **table})
     except ValidationError as error:
-        told = "; ".join(_sentence(detail, record) for detail in error.errors()[:6])
+        told = "; ".join(sentence(detail, record) for detail in error.errors()[:6])
         raise DataFileError(f"{path.name}: {told}.") from error
 
 
@@ -48,7 +48,8 @@ def load_folder(folder: Path, record: type[R], pattern: str = "*.toml") -> dict[
     return dict(sorted(by_id.items()))
 
 
-def _sentence(detail: ErrorDetails, record: type[BaseModel]) -> str:
+def sentence(detail: ErrorDetails, record: type[BaseModel]) -> str:
+    """One of pydantic's errors in words: the key, what is wrong, the nearest valid key."""
     location = [str(part) for part in detail["loc"]]
     key = ".".join(location) or "file"
     if detail["type"] == "extra_forbidden":
