@@ -6,7 +6,7 @@ from pydantic import Field
 
 from explorer.catalogue.record import Record
 
-Metric = Literal["exact-match", "field-f1", "accuracy", "rouge-l", "rule"]
+Metric = Literal["exact-match", "field-f1", "accuracy", "rouge-l"]
 
 
 class Task(Record):
@@ -22,6 +22,7 @@ class Task(Record):
     teaches: Literal["format", "knowledge", "both"] = Field(
         description="whether the answer's form, its content or both have to be learned"
     )
+    system: str | None = Field(default=None, description="the system message of every row")
     metric: Metric
     metric_note: str = Field(description="what counts as right, in words")
     max_new_tokens: int = Field(gt=0, le=512, description="longest answer that is generated")

@@ -1,5 +1,6 @@
 """Checkpoints that can be trained here: what is registered, where each lives, how to get it."""
 
+import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -104,6 +105,12 @@ def checkpoint(name: str) -> Checkpoint:
     return known[name]
 
 
+def hub_name(name: str) -> str:
+    """What a saved adapter calls its base: the hub's name where it has one, else our own."""
+    known = checkpoints().get(name)
+    return known.hub.repository if known and known.hub else name
+
+
 def find_base(name: str, allow_paths: bool = False) -> Base:
     """A registered checkpoint, or with `allow_paths` any local folder, ready to be loaded.
 
@@ -189,6 +196,24 @@ def manifest_problem(folder: Path) -> str | None:
         if path.stat().st_size != size:
             return f"is damaged ({name} has {path.stat().st_size:,} bytes instead of {size:,})"
     return None
+
+
+def verify(base: Base) -> None:
+    """Hold a converted base's files against their sums; raises BaseMissingError for a change.
+
+    Folders without a manifest (the user's own, the hub's cache) are taken as they are.
+    """
+    manifest = base.folder / MANIFEST
+    if not manifest.exists():
+        return
+    for name, entry in json.loads(manifest.read_text(encoding="utf-8"))["files"].items():
+        with (base.folder / name).open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != entry["sha256"]:
+            raise BaseMissingError(
+                f"The base {base.id!r} is damaged ({name} is not what was converted): delete "
+                f"{base.folder} and run `python -m explorer setup`."
+            )
 
 
 def _from_hub_cache(found: Checkpoint, hub: Hub) -> Base:

@@ -1,0 +1,150 @@
+"""What a run and a comparison report while they go on: typed events, one JSON line each."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from explorer.catalogue.record import Record
+
+
+class Loading(Record):
+    """Something slow is being made ready."""
+
+    kind: Literal["loading"] = "loading"
+    time: float  # seconds since the epoch, here and in every event of a run
+    what: str
+
+
+class Started(Record):
+    """Training begins: what trains, on what."""
+
+    kind: Literal["started"] = "started"
+    time: float
+    trainable: int
+    total: int
+    device: str
+    precision: str
+    threads: int
+    rows: int
+    longest_row: int  # tokens
+
+
+class Step(Record):
+    """One optimizer step. The loss is the mean over answer tokens of the batch, in nats."""
+
+    kind: Literal["step"] = "step"
+    time: float
+    step: int
+    loss: float
+    learning_rate: float
+    gradient_norm: float  # before clipping
+    tokens_per_second: float  # tokens of prompt and answer, of this step alone
+    eta_seconds: float
+    memory_bytes: int
+    gates: dict[str, float] = Field(
+        default_factory=dict
+    )  # mean |gate| by layer, where the method has gates
+
+
+class Example(Record):
+    """One held-out prompt with its answer."""
+
+    prompt: str
+    expected: str
+    answer: str
+    score: float
+
+
+class Evaluated(Record):
+    """The held-out rows answered greedily and scored. `when` is before training means the base."""
+
+    kind: Literal["eval"] = "eval"
+    time: float
+    when: Literal["before", "during", "after"]
+    step: int
+    metric: str
+    value: float
+    low: float  # 95 % interval
+    high: float
+    heldout_loss: float
+    rows: int
+    seconds: float
+    examples: tuple[Example, ...] = ()
+
+
+class Checkpoint(Record):
+    """The adapter as it stands was written to the run's folder."""
+
+    kind: Literal["checkpoint"] = "checkpoint"
+    time: float
+    step: int
+    bytes: int
+
+
+class Ended(Record):
+    """The run is over; `result.json` follows."""
+
+    kind: Literal["done", "stopped", "failed"]
+    time: float
+    reason: str = ""
+
+
+RunEvent = Annotated[
+    Loading | Started | Step | Evaluated | Checkpoint | Ended, Field(discriminator="kind")
+]
+RUN_EVENT: TypeAdapter[Any] = TypeAdapter(RunEvent)
+
+
+class Token(Record):
+    """One token of a column's answer. `text` may be empty while a character is unfinished."""
+
+    kind: Literal["token"] = "token"
+    column: str
+    text: str
+    token_id: int
+    logprob: float  # of the token under the column's own distribution, before sampling settings
+
+
+class ColumnDone(Record):
+    """A column's answer is complete."""
+
+    kind: Literal["column_done"] = "column_done"
+    column: str
+    text: str
+    tokens: int
+    prompt_tokens: int
+    tokens_per_second: float
+    time_to_first_token: float  # seconds from the start of the comparison's first forward pass
+    stop_reason: Literal["end", "length", "stopped"]
+
+
+class SelfCheck(Record):
+    """Whether a column is what it says: the base untouched, or an adapter that changes it.
+
+    For the base column `max_difference` is to the untouched model's logits and has to be 0; for
+    an adapter it is to the base's, and `kl` is KL(adapter ‖ base) at the first token, in nats.
+    """
+
+    kind: Literal["self_check"] = "self_check"
+    column: str
+    passed: bool
+    max_difference: float
+    kl: float
+    note: str = ""
+
+
+class Progress(Record):
+    """Something slow before the first token."""
+
+    kind: Literal["progress"] = "progress"
+    what: str
+
+
+class Failed(Record):
+    """The request could not be answered; nothing follows."""
+
+    kind: Literal["error"] = "error"
+    reason: str
+
+
+Reply = Annotated[Token | ColumnDone | SelfCheck | Progress | Failed, Field(discriminator="kind")]

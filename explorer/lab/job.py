@@ -1,0 +1,101 @@
+"""What a training run is asked to do: one frozen record, with its defaults from task and method."""
+
+import math
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from explorer.catalogue.catalogue import Catalogue
+from explorer.catalogue.errors import ExplorerError
+from explorer.catalogue.record import Record
+from explorer.lab.bases import EMBEDDED
+from explorer.lab.words import check
+
+Quantization = Literal["none", "int8", "nf4"]
+Precision = Literal["auto", "float32", "bfloat16"]
+Schedule = Literal["linear", "cosine", "constant"]
+
+MAX_STEPS = 100_000
+MIN_RATE, MAX_RATE = 1e-8, 1.0
+
+
+class TrainJob(Record):
+    """One run. Every value is decided here, so that the same job gives the same losses."""
+
+    base: str = EMBEDDED
+    quantization: Quantization = "none"
+    double_quantization: bool = True  # of nf4's scales
+    task: str
+    method: str
+    knobs: dict[str, Any] = Field(default_factory=dict)
+    steps: int = Field(ge=1, le=MAX_STEPS)
+    batch_size: int = Field(default=8, ge=1, le=1024)
+    learning_rate: float = Field(ge=MIN_RATE, le=MAX_RATE)
+    schedule: Schedule = "linear"
+    warmup_steps: int = Field(default=8, ge=0, le=MAX_STEPS)
+    final_rate_fraction: float = Field(default=0.1, ge=0, le=1)  # where the decay ends
+    weight_decay: float = Field(default=0.0, ge=0, le=1)
+    clip: float = Field(default=1.0, gt=0, le=1e6)  # of the gradient's norm
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    max_length: int = Field(default=256, ge=8, le=131_072)  # tokens of prompt and answer
+    max_new_tokens: int = Field(default=48, ge=1, le=4096)  # longest answer in the evaluation
+    evaluate_every: int | None = Field(default=None, ge=1)  # steps between held-out evaluations
+    gradient_checkpointing: bool = False
+    precision: Precision = "auto"
+    system: str | None = None  # the system message; None leaves it to the base's chat template
+    label: str = Field(default="", max_length=200)
+
+    @field_validator("learning_rate", "weight_decay", "clip", mode="before")
+    @classmethod
+    def _is_finite(cls, value: Any) -> Any:
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{value} is not a number to train with")
+        return value
+
+    def rate_at(self, step: int) -> float:
+        """Learning rate of step 1, 2, …: linear warm-up, then the schedule's decay."""
+        if step <= self.warmup_steps:
+            return self.learning_rate * step / self.warmup_steps
+        if self.schedule == "constant" or self.steps <= self.warmup_steps + 1:
+            return self.learning_rate
+        done = (step - self.warmup_steps - 1) / (self.steps - self.warmup_steps - 1)
+        if self.schedule == "cosine":
+            done = 0.5 - 0.5 * math.cos(math.pi * done)
+        return self.learning_rate * (1 - (1 - self.final_rate_fraction) * done)
+
+
+def make_job(
+    catalogue: Catalogue, task: str, method: str, knobs: dict[str, Any] | None = None, **given: Any
+) -> TrainJob:
+    """A job with what is not given taken from the task and from the method's lab settings.
+
+    Raises UnknownNameError for an unknown task, method or knob, and ExplorerError with the allowed
+    range for a value outside it.
+    """
+    chosen, tuned = catalogue.task(task), catalogue.method(method)
+    if tuned.unsupported or tuned.lab is None:
+        raise ExplorerError(f"{tuned.name} does not run here: {tuned.unsupported}")
+    defaults = {
+        "quantization": tuned.recipe.quantization if tuned.recipe else "none",
+        "double_quantization": tuned.recipe.double_quantization if tuned.recipe else True,
+        "steps": chosen.steps,
+        "batch_size": chosen.batch_size,
+        "learning_rate": tuned.lab.learning_rate,
+        "max_length": chosen.max_length,
+        "max_new_tokens": chosen.max_new_tokens,
+        "system": chosen.system,
+    }
+    decided = {name: value for name, value in given.items() if value is not None}
+    values = defaults | decided
+    if values["quantization"] != "none" and not tuned.works_on_4bit:
+        raise ExplorerError(
+            f"{tuned.name} does not train on a quantized base "
+            f"({tuned.capability.why['four_bit'] if tuned.capability else ''})"
+        )
+    values["knobs"] = tuned.read_knobs(tuned.lab.knobs | (knobs or {}))
+    return checked_job(task=chosen.id, method=tuned.id, **values)
+
+
+def checked_job(**values: Any) -> TrainJob:
+    """The job, or an ExplorerError that names value and range in one sentence."""
+    return check(TrainJob, values)

@@ -1,0 +1,228 @@
+"""Run folders: `job.json`, `events.jsonl`, `result.json` last. State is read from the files."""
+
+import datetime as dt
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+from pydantic import BaseModel
+
+from explorer.catalogue.errors import ExplorerError, UnknownNameError
+from explorer.lab.job import TrainJob
+
+JOB, EVENTS, RESULT, OWNER, STOP = "job.json", "events.jsonl", "result.json", "owner.json", "stop"
+ADAPTER, STDERR = "adapter", "stderr.log"
+RUN_ID = re.compile(r"\d{8}-\d{6}-\d{6}-[0-9a-f]{8}")
+
+StateName = Literal["queued", "running", "stopped", "failed", "done"]
+
+
+class Result(BaseModel):
+    """`result.json`: how a run ended. Values that were never reached are left out."""
+
+    state: Literal["done", "stopped", "failed"]
+    reason: str = ""
+    job: dict[str, Any] = {}
+    seed: int | None = None
+    versions: dict[str, str] = {}
+    commit: str | None = None
+    dirty: bool | None = None
+    device: str | None = None
+    precision: str | None = None
+    started: float | None = None  # seconds since the epoch
+    ended: float
+    seconds: float | None = None  # of training alone
+    evaluation_seconds: float | None = None
+    steps_done: int = 0
+    tokens: int | None = None
+    tokens_per_second: float | None = None
+    trainable: int | None = None
+    total: int | None = None
+    peak_bytes: int | None = None
+    memory: dict[str, int] = {}  # the peak by what it held
+    metric: str | None = None
+    metric_base: float | None = None
+    metric_after: float | None = None
+    interval: tuple[float, float] | None = None
+    heldout_loss_base: float | None = None
+    heldout_loss_after: float | None = None
+    final_loss: float | None = None
+    forgetting: float | None = None
+    adapter_bytes: int | None = None
+    forecast: dict[str, Any] = {}  # filled in by whoever planned the run
+
+
+@dataclass(frozen=True)
+class State:
+    """A run's state; `reason` says why it failed or stopped, or what it is waiting for."""
+
+    name: StateName
+    reason: str = ""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will happen to the run."""
+        return self.name in ("stopped", "failed", "done")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder. Everything is read from disk at the time of asking."""
+
+    id: str
+    folder: Path
+
+    @property
+    def job(self) -> TrainJob:
+        """What was asked."""
+        return TrainJob.model_validate_json((self.folder / JOB).read_bytes())
+
+    @property
+    def result(self) -> Result | None:
+        """How it ended, or None while it goes on."""
+        path = self.folder / RESULT
+        return Result.model_validate_json(path.read_bytes()) if path.exists() else None
+
+    @property
+    def adapter(self) -> Path:
+        """The folder of the learnt adapter; it may not exist yet."""
+        return self.folder / ADAPTER
+
+    @property
+    def created(self) -> dt.datetime:
+        """When the run was asked for (UTC), from its id."""
+        return dt.datetime.strptime(self.id[:22], "%Y%m%d-%H%M%S-%f").replace(tzinfo=dt.UTC)
+
+    @property
+    def stop_asked(self) -> bool:
+        """Whether someone asked the run to stop."""
+        return (self.folder / STOP).exists()
+
+    def ask_to_stop(self) -> None:
+        """Leave the mark that the worker looks for before every step."""
+        (self.folder / STOP).touch()
+
+    def events(self, after: int = 0) -> list[dict[str, Any]]:
+        """The events from number `after` on; an unfinished last line is left for the next time."""
+        path = self.folder / EVENTS
+        if not path.exists():
+            return []
+        text = path.read_text(encoding="utf-8")
+        whole = text[: text.rfind("\n") + 1].splitlines()
+        return [json.loads(line) for line in whole[after:]]
+
+    def state(self) -> State:
+        """Read off the files: a result, else whether its process lives and has begun."""
+        result = self.result
+        if result:
+            return State(result.state, result.reason)
+        owner = _read_owner(self.folder / OWNER)
+        if not _alive(owner):
+            # The result may have been written since we looked.
+            result = self.result
+            return State(result.state, result.reason) if result else State("failed", self._why())
+        if owner.get("role") == "worker":
+            return State("running", "stopping" if self.stop_asked else "")
+        return State("queued")
+
+    def own(self, role: Literal["engine", "worker"]) -> None:
+        """Say that this process answers for the run: the engine while it waits, then the worker."""
+        me = {"pid": os.getpid(), "started": psutil.Process().create_time(), "role": role}
+        write_atomically(self.folder / OWNER, json.dumps(me))
+
+    def append(self, event: BaseModel) -> None:
+        """Add one event, as a whole line."""
+        with (self.folder / EVENTS).open("a", encoding="utf-8") as file:
+            file.write(event.model_dump_json() + "\n")
+
+    def finish(self, result: Result) -> None:
+        """Write the result, once: a run that has one keeps it."""
+        if not (self.folder / RESULT).exists():
+            text = result.model_dump_json(indent=1, exclude_none=True)
+            write_atomically(self.folder / RESULT, text)
+
+    def fail(self, reason: str) -> None:
+        """End a run whose process cannot do it itself."""
+        job = json.loads((self.folder / JOB).read_bytes())
+        self.finish(Result(state="failed", reason=reason, job=job, ended=time.time()))
+
+    def _why(self) -> str:
+        log = self.folder / STDERR
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return last or "the process that ran it ended without a word"
+
+
+def runs_folder() -> Path:
+    """$EXPLORER_RUNS, or `runs` in the folder one works in."""
+    return Path(os.environ.get("EXPLORER_RUNS", "runs")).absolute()
+
+
+def create_run(job: TrainJob) -> Run:
+    """A new folder with its job, owned by this process, in state queued."""
+    root = runs_folder()
+    root.mkdir(parents=True, exist_ok=True)
+    name = f"{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S-%f}-{secrets.token_hex(4)}"
+    hidden = root / f".{name}"  # not a run's name: nobody sees it half made
+    hidden.mkdir()
+    (hidden / JOB).write_text(job.model_dump_json(indent=1), encoding="utf-8")
+    Run(name, hidden).own("engine")
+    hidden.rename(root / name)
+    return Run(name, root / name)
+
+
+def find_run(name: str) -> Run:
+    """The run with this id; raises UnknownNameError for anything else, a path included."""
+    run = Run(name, runs_folder() / name)
+    if not RUN_ID.fullmatch(name) or not (run.folder / JOB).is_file():
+        shown = name if len(name) <= 60 else f"{name[:57]}…"
+        raise UnknownNameError(f"There is no run {shown!r}: it may have been deleted.")
+    return run
+
+
+def list_runs() -> Iterator[Run]:
+    """Every run, the newest first."""
+    root = runs_folder()
+    names = sorted((p.name for p in root.iterdir()), reverse=True) if root.is_dir() else []
+    for name in names:
+        if RUN_ID.fullmatch(name) and (root / name / JOB).is_file():
+            yield Run(name, root / name)
+
+
+def delete_run(name: str) -> None:
+    """Remove a run that is over from disk; raises ExplorerError while it is not."""
+    run = find_run(name)
+    if not run.state().over:
+        raise ExplorerError(f"The run {name} is still {run.state().name}: stop it first.")
+    gone = run.folder.with_name(f".{name}-deleted")
+    run.folder.rename(gone)
+    shutil.rmtree(gone)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Readers see the old file or the new one, never half of it."""
+    beside = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
+
+
+def _read_owner(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_bytes()) if path.exists() else {}
+
+
+def _alive(owner: dict[str, Any]) -> bool:
+    """Whether the process that owns the run lives; its start tells it from a reused number."""
+    try:
+        process = psutil.Process(owner["pid"])
+        same = abs(process.create_time() - owner["started"]) < 1
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except (KeyError, psutil.NoSuchProcess):
+        return False

@@ -1,0 +1,72 @@
+"""Learnt adapters to and from disk: a peft folder, or trained tensors where there is no adapter."""
+
+import json
+import shutil
+from pathlib import Path
+
+from peft import PeftModel
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import PreTrainedModel
+
+from explorer.catalogue.errors import ExplorerError
+from explorer.lab.worker.shelf import Loaded
+from explorer.lab.worker.view import privatize
+
+CONFIG = "adapter_config.json"
+TENSORS = "trained.safetensors"  # of `full` and `norms-and-biases`: names as in the model
+
+
+class AdapterError(ExplorerError):
+    """An adapter folder that cannot be put on this base."""
+
+
+def save_adapter(model: nn.Module, folder: Path, base_name: str) -> int:
+    """Write what was trained, replacing what was there in one step; returns the bytes on disk."""
+    fresh = folder.with_name(f".{folder.name}-new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    if isinstance(model, PeftModel):
+        for config in model.peft_config.values():
+            config.base_model_name_or_path = base_name
+        # "auto" would ask the hub whether the vocabulary was resized; nothing here resizes it.
+        model.save_pretrained(fresh, save_embedding_layers=False)
+    else:
+        trained = {
+            n: p.detach().contiguous() for n, p in model.named_parameters() if p.requires_grad
+        }
+        save_file(trained, fresh / TENSORS, {"base": base_name})
+    shutil.rmtree(folder, ignore_errors=True)
+    fresh.rename(folder)
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def load_adapter(loaded: Loaded, folder: Path) -> nn.Module:
+    """A view of the base with the saved adapter on it, in evaluation mode.
+
+    Raises AdapterError when the folder holds none, or one for a base of another shape.
+    """
+    model = loaded.view()
+    if (folder / TENSORS).is_file():
+        return _with_tensors(model, loaded.model, folder / TENSORS).eval()
+    if not (folder / CONFIG).is_file():
+        raise AdapterError(f"{folder.parent.name} has no adapter: it ended before one was saved.")
+    try:
+        return PeftModel.from_pretrained(model, str(folder)).eval()
+    except (RuntimeError, ValueError, KeyError, SafetensorError, json.JSONDecodeError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise AdapterError(f"The adapter does not fit {loaded.base.id}: {first}") from error
+
+
+def _with_tensors(model: PreTrainedModel, base: PreTrainedModel, path: Path) -> PreTrainedModel:
+    parameters = dict(model.named_parameters())
+    tensors = load_file(path)
+    for name, tensor in tensors.items():
+        if name not in parameters or parameters[name].shape != tensor.shape:
+            raise AdapterError(f"The trained tensors do not fit the base: {name} differs.")
+        parameters[name].requires_grad_(True)
+    privatize(model, base)
+    for name, tensor in tensors.items():
+        parameters[name].data.copy_(tensor)
+    return model.requires_grad_(False)

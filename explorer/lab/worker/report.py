@@ -1,0 +1,114 @@
+"""What a run tells while it trains: events as they happen, the result at the end."""
+
+import time
+from typing import Any
+
+import torch
+from peft import PeftModel
+
+from explorer.lab.events import Checkpoint, Ended, Evaluated, Loading, Started, Step
+from explorer.lab.runs import Result, Run
+from explorer.lab.worker.evaluate import Evaluation
+from explorer.lab.worker.inside import gates
+from explorer.lab.worker.provenance import provenance
+from explorer.lab.worker.shelf import Loaded
+from explorer.lab.worker.trainer import Done, Trainer
+
+
+class Report:
+    """Writes a run's folder. `silent` is for all but the first of several processes."""
+
+    def __init__(self, run: Run, silent: bool = False) -> None:
+        self.run, self.silent = run, silent
+        job = run.job
+        self.steps = job.steps
+        self.result = Result(
+            state="done",
+            job=job.model_dump(mode="json"),
+            seed=job.seed,
+            started=time.time(),
+            ended=0,
+            **provenance(),
+        )
+        self.training_began = time.monotonic()
+        self.evaluation_seconds = 0.0  # of one evaluation, as it was last measured
+
+    def loading(self, what: str) -> None:
+        """Something slow begins."""
+        self._tell(Loading(time=time.time(), what=what))
+
+    def started(self, loaded: Loaded, trainer: Trainer) -> None:
+        """Training begins."""
+        result = self.result
+        result.trainable = sum(p.numel() for p in trainer.trainable)
+        added = result.trainable if isinstance(trainer.model, PeftModel) else 0
+        result.total = loaded.model.num_parameters() + added
+        result.device = str(loaded.device)
+        result.precision = str(loaded.dtype).removeprefix("torch.")
+        event = Started(
+            time=time.time(),
+            trainable=result.trainable,
+            total=result.total,
+            device=result.device,
+            precision=result.precision,
+            threads=torch.get_num_threads(),
+            rows=len(trainer.rows),
+            longest_row=max(len(row.input_ids) for row in trainer.rows),
+        )
+        self._tell(event)
+        self.training_began = time.monotonic()
+
+    def stepped(self, done: Done, trainer: Trainer) -> None:
+        """One optimizer step is done. The time left counts waiting for others as this run has."""
+        result = self.result
+        result.steps_done, result.final_loss = done.step, done.loss
+        result.tokens = (result.tokens or 0) + done.tokens
+        result.seconds = (result.seconds or 0.0) + done.seconds
+        result.tokens_per_second = result.tokens / result.seconds
+        result.peak_bytes, result.memory = trainer.peak()
+        each = (time.monotonic() - self.training_began) / done.step
+        event = Step(
+            time=time.time(),
+            step=done.step,
+            loss=done.loss,
+            learning_rate=done.learning_rate,
+            gradient_norm=done.gradient_norm,
+            tokens_per_second=done.tokens / done.seconds,
+            eta_seconds=each * (self.steps - done.step) + self.evaluation_seconds,
+            memory_bytes=result.peak_bytes,
+            gates=gates(trainer.model),
+        )
+        self._tell(event)
+
+    def evaluated(self, found: Evaluation, when: Any) -> None:
+        """Held-out rows were answered: by the base (before), or by what was learnt so far."""
+        result = self.result
+        result.metric = found.metric
+        self.evaluation_seconds = found.seconds
+        if when == "before":
+            result.metric_base, result.heldout_loss_base = found.value, found.loss
+        if when == "after":
+            result.metric_after, result.heldout_loss_after = found.value, found.loss
+            result.interval = (found.low, found.high)
+            result.evaluation_seconds = found.seconds
+        told = {name: value for name, value in vars(found).items() if name != "loss"}
+        step = result.steps_done
+        self._tell(
+            Evaluated(time=time.time(), when=when, step=step, heldout_loss=found.loss, **told)
+        )
+
+    def saved(self, size: int) -> None:
+        """The adapter as it stands is on disk."""
+        self.result.adapter_bytes = size
+        self._tell(Checkpoint(time=time.time(), step=self.result.steps_done, bytes=size))
+
+    def ended(self, state: Any, reason: str) -> None:
+        """The run is over."""
+        self.result.state, self.result.reason, self.result.ended = state, reason, time.time()
+        self._tell(Ended(kind=state, time=self.result.ended, reason=reason))
+        if not self.silent:
+            self.run.finish(self.result)
+
+    def _tell(self, event: Any) -> None:
+        if not self.silent:
+            self.run.append(event)

@@ -1,0 +1,116 @@
+"""The bases that the worker keeps loaded: one copy of the weights each, shared by all tasks."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from explorer.catalogue.errors import ExplorerError
+from explorer.lab.bases import Base, find_base, verify
+from explorer.lab.job import Precision, Quantization
+from explorer.lab.worker.precision import choose_dtype
+from explorer.lab.worker.view import view
+from explorer.methods.quantization import prepare_quantized
+
+LLAMA_TYPES = ("llama",)  # what the methods of this project know how to act on
+
+
+class UnfitBaseError(ExplorerError):
+    """A base that is there but cannot be used."""
+
+
+@dataclass
+class Loaded:
+    """A base in memory. `model` is never changed: tasks work on `view()`s of it."""
+
+    base: Base
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    quantization: Quantization
+    dtype: torch.dtype
+    measured: dict[Any, Any] = field(default_factory=dict)  # results that hold as long as it does
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.model.device
+
+    def view(self) -> PreTrainedModel:
+        """A private module tree over the same weights."""
+        return view(self.model)
+
+
+class Shelf:
+    """Loads bases on first use and keeps them."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.loaded: dict[tuple[Any, ...], Loaded] = {}
+
+    def get(
+        self,
+        name: str,
+        quantization: Quantization = "none",
+        double: bool = True,
+        precision: Precision = "auto",
+    ) -> Iterator[Loaded | str]:
+        """Yield what is being waited for, in words, and at last the base itself.
+
+        Raises UnknownNameError, BaseMissingError or UnfitBaseError.
+        """
+        base = find_base(name, allow_paths=True)
+        dtype = choose_dtype(precision, self.device)
+        double = double and quantization == "nf4"
+        key = (str(base.folder), quantization, double, dtype)
+        if key not in self.loaded:
+            called = "" if quantization == "none" else f" in {quantization}"
+            yield f"loading {base.id}{called}"
+            self.loaded[key] = self._load(base, quantization, double, dtype)
+        yield self.loaded[key]
+
+    def _load(
+        self, base: Base, quantization: Quantization, double: bool, dtype: torch.dtype
+    ) -> Loaded:
+        verify(base)
+        options: dict[str, Any] = {"gguf_file": base.gguf_file} if base.form == "gguf" else {}
+        config = AutoConfig.from_pretrained(base.folder, **options)
+        if config.model_type not in LLAMA_TYPES:
+            raise UnfitBaseError(
+                f"{base.id} is a {config.model_type!r} model; the lab runs LLaMA architectures "
+                f"({', '.join(LLAMA_TYPES)})."
+            )
+        tokenizer = AutoTokenizer.from_pretrained(base.folder, **options)
+        if quantization != "none":
+            options["quantization_config"] = bitsandbytes_settings(quantization, double, dtype)
+        if base.form == "safetensors":
+            options["use_safetensors"] = True
+        model = AutoModelForCausalLM.from_pretrained(
+            base.folder, dtype=dtype, device_map={"": self.device}, **options
+        )
+        model.requires_grad_(False).eval()
+        if quantization != "none":
+            prepare_quantized(model)
+        return Loaded(base, model, tokenizer, quantization, dtype)
+
+
+def bitsandbytes_settings(
+    quantization: Quantization, double: bool, dtype: torch.dtype
+) -> BitsAndBytesConfig:
+    """The settings of a quantized base. Everything that transformers defaults otherwise is said."""
+    if quantization == "int8":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=double,
+        bnb_4bit_compute_dtype=dtype,
+    )

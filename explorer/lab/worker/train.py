@@ -1,0 +1,152 @@
+"""One training run as a generator: a bit of work at each turn, a result on disk at its end."""
+
+import traceback
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from explorer.catalogue.errors import ExplorerError
+from explorer.catalogue.task import Task
+from explorer.lab.bases import hub_name
+from explorer.lab.datasets import find_task, task_rows
+from explorer.lab.runs import Run
+from explorer.lab.worker.adapters import save_adapter
+from explorer.lab.worker.evaluate import HeldOut, encode_rows, evaluate
+from explorer.lab.worker.report import Report
+from explorer.lab.worker.shelf import Loaded, Shelf
+from explorer.lab.worker.text import pad_id
+from explorer.lab.worker.trainer import Done, Trainer
+from explorer.lab.worker.view import privatize
+from explorer.methods.attach import attach
+
+OUT_OF_MEMORY = "out of memory: take a smaller batch, a shorter max_length or a quantized base"
+
+
+class StopAskedError(Exception):
+    """Someone asked the run to stop."""
+
+
+class Training:
+    """One run while it goes on. `go()` always ends with a result on disk."""
+
+    def __init__(self, run: Run, shelf: Shelf, silent: bool = False) -> None:
+        self.run, self.shelf, self.silent = run, shelf, silent
+        self.job = run.job
+        self.report = Report(run, silent)
+        self.model: nn.Module | None = None
+        self.trainer: Trainer | None = None
+
+    def go(self) -> Iterator[None]:
+        """The whole run, yielding after every bit of it. Raises only what closes the generator."""
+        if not self.silent:
+            self.run.own("worker")
+        try:
+            yield from self._stages()
+        except StopAskedError:
+            self._end("stopped", f"on request, after step {self.report.result.steps_done}")
+        except ExplorerError as error:
+            self._end("failed", str(error))
+        except (MemoryError, torch.OutOfMemoryError):
+            self._end("failed", OUT_OF_MEMORY)
+        except GeneratorExit:
+            self._end("stopped", "the program that ran it was closed")
+            raise
+        except Exception as error:  # the one place that words what nobody foresaw
+            traceback.print_exc()
+            self._end("failed", f"{type(error).__name__}: {error}")
+        else:
+            self._end("done", "")
+        finally:
+            if self.trainer:
+                self.trainer.close()
+
+    def _stages(self) -> Iterator[None]:
+        task, job = find_task(self.job.task), self.job
+        loaded = None
+        for item in self.shelf.get(
+            job.base, job.quantization, job.double_quantization, job.precision
+        ):
+            if isinstance(item, Loaded):
+                loaded = item
+            else:
+                self.report.loading(item)
+                yield from self._turn()
+        held = self._held_out(task, loaded)
+        yield from self._ask_base(loaded, held)
+        yield from self._train(loaded, held)
+        yield from self._ask(loaded, held, "after")
+        self._save()
+
+    def _held_out(self, task: Task, loaded: Loaded) -> HeldOut:
+        window = loaded.model.config.max_position_embeddings
+        if self.job.max_length > window:
+            raise ExplorerError(
+                f"max_length = {self.job.max_length} is more than the {window} positions that "
+                f"{loaded.base.id} was trained for."
+            )
+        return HeldOut(
+            task=task.id,
+            rows=task_rows(task.id, "heldout"),
+            metric=task.metric,
+            system=self.job.system,
+            max_length=self.job.max_length,
+            max_new_tokens=self.job.max_new_tokens,
+        )
+
+    def _ask_base(self, loaded: Loaded, held: HeldOut) -> Iterator[None]:
+        """The base's own score: measured once for each base, quantization and task."""
+        if held not in loaded.measured:
+            self.report.loading("asking the base the held-out questions")
+            for item in evaluate(loaded.model, loaded.tokenizer, held):
+                if item is not None:
+                    loaded.measured[held] = item
+                yield from self._turn()
+        self.report.evaluated(loaded.measured[held], "before")
+
+    def _train(self, loaded: Loaded, held: HeldOut) -> Iterator[None]:
+        rows = encode_rows(
+            loaded.tokenizer,
+            task_rows(held.task, "train"),
+            self.job.system,
+            self.job.max_length,
+        )
+        torch.manual_seed(self.job.seed)  # of the adapter's first values and of dropout
+        view = loaded.view()
+        if self.job.gradient_checkpointing:
+            view.gradient_checkpointing_enable({"use_reentrant": False})
+        self.model = attach(view, self.job.method, self.job.knobs)
+        privatize(self.model, loaded.model)
+        self.trainer = Trainer(self.model, self.job, rows, pad_id(loaded.tokenizer))
+        self.report.started(loaded, self.trainer)
+        yield from self._turn()
+        for done in self.trainer.steps():
+            if isinstance(done, Done):
+                self.report.stepped(done, self.trainer)
+                every = self.job.evaluate_every
+                if every and done.step % every == 0 and done.step < self.job.steps:
+                    yield from self._ask(loaded, held, "during")
+                    self._save()
+            yield from self._turn()
+
+    def _ask(self, loaded: Loaded, held: HeldOut, when: str) -> Iterator[None]:
+        for item in evaluate(self.model, loaded.tokenizer, held):
+            if item is not None:
+                self.report.evaluated(item, when)
+            yield from self._turn()
+
+    def _turn(self) -> Iterator[None]:
+        """Let others have theirs; afterwards, go on only if nobody asked to stop."""
+        yield
+        if self.run.stop_asked:
+            raise StopAskedError
+
+    def _save(self) -> None:
+        """Keep what was learnt so far, if anything was."""
+        if self.model is not None and self.report.result.steps_done and not self.silent:
+            self.report.saved(save_adapter(self.model, self.run.adapter, hub_name(self.job.base)))
+
+    def _end(self, state: str, reason: str) -> None:
+        if state != "done":
+            self._save()
+        self.report.ended(state, reason)

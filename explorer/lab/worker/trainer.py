@@ -1,0 +1,136 @@
+"""The optimizer loop: masked loss, warm-up and decay, clipping, peak memory, on any device."""
+
+import contextlib
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from explorer.catalogue.errors import ExplorerError
+from explorer.lab.job import TrainJob
+from explorer.lab.worker.evaluate import answer_loss, forward
+from explorer.lab.worker.memory import PeakMemory
+from explorer.lab.worker.text import Batch, Encoded, batches, collate
+from explorer.lab.worker.view import nbytes
+
+
+class DivergedError(ExplorerError):
+    """The loss or the gradient stopped being a number."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What one optimizer step did."""
+
+    step: int
+    loss: float
+    learning_rate: float
+    gradient_norm: float
+    tokens: int
+    seconds: float  # of computing, not of waiting for a turn
+
+
+@cache
+def accelerator(cpu: bool) -> Accelerator:
+    """The process's one Accelerator: device placement, and DDP or FSDP under a launcher."""
+    return Accelerator(cpu=cpu)
+
+
+class Trainer:
+    """Trains what requires a gradient in `model` on `rows`; `steps()` does it bit by bit."""
+
+    def __init__(
+        self, model: nn.Module, job: TrainJob, rows: Sequence[Encoded], pad_id: int
+    ) -> None:
+        self.model, self.job, self.rows, self.pad_id = model, job, rows, pad_id
+        self.device = next(model.parameters()).device
+        self.accelerator = accelerator(self.device.type == "cpu")
+        self.trainable = [p for p in model.parameters() if p.requires_grad]
+        self.held = nbytes(model)
+        self.memory = PeakMemory(self.device)
+        optimizer = torch.optim.AdamW(
+            self.trainable, lr=job.learning_rate, weight_decay=job.weight_decay, fused=True
+        )
+        self.wrapped, self.optimizer = self.accelerator.prepare(model, optimizer)
+
+    def steps(self) -> Iterator[Done | None]:
+        """Yields None between forward and backward pass, and a Done after every step.
+
+        Raises DivergedError before a step that would write something that is not a number into the
+        weights: they stay what they were after the last good step.
+        """
+        self.model.train()
+        order = batches(len(self.rows), self.job.batch_size, self.job.seed)
+        for step in range(1, self.job.steps + 1):
+            batch = self._batch(next(order))
+            rate = self.job.rate_at(step)
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            traced = self.memory.traces(step)
+            begun = time.perf_counter()
+            with self.memory.trace if traced else contextlib.nullcontext():
+                loss, told = self._forward(batch)
+            seconds = time.perf_counter() - begun
+            yield None
+            begun = time.perf_counter()
+            with self.memory.trace if traced else contextlib.nullcontext():
+                norm = self._backward(loss, told, step)
+                del loss
+                self.optimizer.step()
+                self.optimizer.zero_grad()
+            seconds += time.perf_counter() - begun
+            yield Done(step, told, rate, norm, batch.tokens, seconds)
+
+    def _batch(self, numbers: list[int]) -> Batch:
+        """This process's share of the batch, every process's being equally big."""
+        world, rank = self.accelerator.num_processes, self.accelerator.process_index
+        share = numbers[rank::world] or numbers[:1]
+        return collate([self.rows[number] for number in share], self.pad_id, self.device)
+
+    def _forward(self, batch: Batch) -> tuple[torch.Tensor, float]:
+        """The loss to differentiate, and the mean over answer tokens of all processes."""
+        summed, count = answer_loss(forward(self.model, batch, self.wrapped), batch)
+        totals = torch.stack([summed.detach(), summed.new_tensor(float(count))])
+        total, tokens = self.accelerator.reduce(totals, reduction="sum").tolist()
+        # DDP averages over processes, while the mean is over all their tokens.
+        return summed * (self.accelerator.num_processes / tokens), total / tokens
+
+    def _backward(self, loss: torch.Tensor, told: float, step: int) -> float:
+        if not math.isfinite(told):
+            raise DivergedError(self._diverged("loss", told, step))
+        self.accelerator.backward(loss)
+        norm = float(self.accelerator.clip_grad_norm_(self.trainable, self.job.clip))
+        if not math.isfinite(norm):
+            raise DivergedError(self._diverged("gradient", norm, step))
+        return norm
+
+    def _diverged(self, what: str, value: float, step: int) -> str:
+        return (
+            f"the {what} became {value} at step {step} with learning rate "
+            f"{self.job.rate_at(step):g}: take a smaller one"
+        )
+
+    def peak(self) -> tuple[int, dict[str, int]]:
+        """Peak bytes, and what they were: the model, gradients, optimizer state and the rest."""
+        peak = self.memory.read(self.held)
+        trainable = sum(p.nbytes for p in self.trainable)
+        state = self.optimizer.state.values()
+        held = {
+            "base": self.held - trainable,
+            "trainable": trainable,
+            "gradients": trainable,
+            "optimizer": sum(
+                t.nbytes for s in state for t in s.values() if isinstance(t, torch.Tensor)
+            ),
+        }
+        return peak, held | {"activations": peak - sum(held.values())}
+
+    def close(self) -> None:
+        """Let go of gradients and optimizer state."""
+        self.optimizer.zero_grad()
+        self.accelerator.free_memory()
