@@ -8,7 +8,8 @@ from explorer.catalogue.record import Record
 class Capability(Record):
     """What was measured of a method on a tiny LLaMA. Every `false` has its reason in `why`."""
 
-    trains: bool = True
+    trains: bool = True  # steps move its tensors and no other
+    uses_all: bool = True  # every trainable tensor gets a gradient
     generates: bool = True  # cached generation equals uncached
     merges: bool = True  # merged into the base weights, the output stays
     four_bit: bool = True  # gradients on an NF4 base match a dequantized copy

@@ -56,6 +56,9 @@ def _with_adapter(
         raise MethodError(f"The model already has an adapter called {adapter_name!r}.")
     model.add_adapter(adapter_name, config)
     model.set_adapter(adapter_name)
+    for name, encoder in getattr(model, "prompt_encoder", {}).items():
+        if name != adapter_name:  # peft leaves the prompts of inactive adapters trainable
+            encoder.requires_grad_(False)
     return model
 
 
