@@ -7,15 +7,18 @@ from markupsafe import Markup
 from explorer.catalogue.record import Claim, Fact
 from explorer.ui.cards.fields import Field
 from explorer.ui.cards.sources import Find, sourced
-from explorer.ui.cards.values import differing, number, shown, tokens
+from explorer.ui.cards.values import compact, differing, number, shown, tokens
 from explorer.ui.markup import element, joined
+
+MANY = 10**9  # figures with a unit are told in words from here on
 
 
 def worded(field: Field, value: Any) -> str | Markup:
     """The value as a reader writes it, with the field's unit."""
     if field.group == "context" and isinstance(value, int):
         return f"{number(value)} ({tokens(value)})"
-    words = shown(value)
+    large = isinstance(value, int | float) and value >= MANY
+    words = compact(value) if field.unit and large else shown(value)
     if field.unit and isinstance(value, int | float) and not isinstance(value, bool):
         return f"{words} {field.unit}"
     return words

@@ -20,7 +20,9 @@ GROUPS = (
     "licence",
     "other",
 )
-UNCOMPARED = frozenset({"about", "size", "other"})  # groups that a comparison leaves out
+UNCOMPARED = frozenset(
+    {"about", "size", "training run", "other"}
+)  # groups that a comparison leaves out
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,7 @@ FIELDS = (
     Field("training_power_w", "Power for each GPU", "training run", unit="W"),
     Field("training_energy_mwh", "Energy", "training run", unit="MWh"),
     Field("training_co2_tonnes", "Emissions", "training run", unit="t CO₂eq"),
-    Field("training_flops", "Arithmetic", "training run", unit="FLOPs"),
+    Field("training_flops", "Arithmetic", "training run", unit="FLOP"),
     Field("training_setup", "Set-up", "training run"),
     Field("learning_rate", "Learning rate", "training run"),
     Field("batch_size_tokens", "Batch", "training run", unit="tokens"),

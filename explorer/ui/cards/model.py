@@ -121,14 +121,15 @@ def _figure(label: str, value: Markup) -> Markup:
 
 def _group(name: str, model: Model, fields: list[Field], find: Find) -> Markup | None:
     told = [(field, fact(model, field)) for field in fields]
-    rows = [fact_row(field, held, find) for field, held in told if held and not _applies_not(held)]
+    rows = [fact_row(field, held, find) for field, held in told if held and not applies_not(held)]
     if not rows:
         return None
     title = element("h3", name.capitalize())
     return element("section", title, element("dl", joined(rows)), class_="fact-group")
 
 
-def _applies_not(held: Fact[Any]) -> bool:
+def applies_not(held: Fact[Any]) -> bool:
+    """Whether this kind of model has no such field at all."""
     return held.value is None and bool(held.note) and held.note.startswith(NOT_APPLICABLE)
 
 
@@ -137,7 +138,7 @@ def _left_out(model: Model) -> Markup | None:
     reasons: dict[str, list[str]] = {}
     for name, field in BY_NAME.items():
         held = getattr(model, name)
-        if held is not None and _applies_not(held):
+        if held is not None and applies_not(held):
             reason = held.note.removeprefix(NOT_APPLICABLE).lstrip(": ")
             reasons.setdefault(reason, []).append(field.label)
     if not reasons:

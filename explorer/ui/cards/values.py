@@ -35,6 +35,22 @@ def compact(value: float) -> str:
     return number(value)
 
 
+def bytes_words(value: float) -> str:
+    """Bytes in binary units: 128 KiB, 1.5 GiB."""
+    for power, name in ((4, "TiB"), (3, "GiB"), (2, "MiB"), (1, "KiB")):
+        if abs(value) >= 1024**power:
+            return f"{value / 1024**power:,.4g} {name}"
+    return f"{value:,.0f} B"
+
+
+def flops(value: float) -> str:
+    """Floating-point operations: 13.2 GFLOP."""
+    for power, name in ((24, "Y"), (21, "Z"), (18, "E"), (15, "P"), (12, "T"), (9, "G"), (6, "M")):
+        if abs(value) >= 10**power:
+            return f"{value / 10**power:.3g} {name}FLOP"
+    return f"{value:,.0f} FLOP"
+
+
 def tokens(value: int) -> str:
     """A context length as people say it: 8k, 128k, 10M."""
     for unit, name in ((1024**2, "M"), (1024, "k")):

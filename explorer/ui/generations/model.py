@@ -1,0 +1,132 @@
+"""View: one model, its figures, its drawing and every field of its file."""
+
+from dataclasses import dataclass
+
+import gradio as gr
+from gradio.components import Component
+
+from explorer.catalogue.catalogue import Catalogue
+from explorer.catalogue.errors import ExplorerError
+from explorer.catalogue.record import facts_of
+from explorer.figures.diagram.block import Rendering
+from explorer.ui import diagram, drawings, models_table, views
+from explorer.ui.cards.model import display_name, model_facts, model_head, no_shape
+from explorer.ui.errors import told
+from explorer.ui.tab import Page
+
+FIRST = "llama-3.1-8b"
+HINT = '<p class="faint hint">Select a box to see its weights, shapes and share of the whole.</p>'
+
+
+@dataclass(frozen=True)
+class View:
+    """The inputs of the view by URL name, and the button that starts a comparison."""
+
+    inputs: dict[str, Component]
+    compare: gr.Button
+
+
+def build(page: Page) -> View:
+    """Lay the view out."""
+    handlers = Handlers(page.catalogue)
+    names = [(display_name(m), m.id) for m in models_table.ordered(page.catalogue)]
+    with gr.Row(elem_classes="pick"):
+        model = gr.Dropdown(names, value=FIRST, label="Model", scale=4)
+        compare = gr.Button("Compare with…", scale=1, min_width=150)
+        budget = gr.Button("Budget a fine-tune", variant="primary", scale=1, min_width=180)
+    head = gr.HTML()
+    drawn = _diagram(page, handlers, model)
+    facts = gr.HTML()
+    gr.on(
+        [page.visited.change, model.change],
+        handlers.card, model, [head, facts], api_visibility="private", show_progress="hidden",
+    )  # fmt: skip
+    page.hand_over(budget, "budget", {"model": model})
+    gr.api(handlers.model, api_name="model")
+    gr.api(handlers.diagram, api_name="diagram")
+    return View({"model": model, **drawn}, compare)
+
+
+def _diagram(page: Page, handlers: "Handlers", model: gr.Dropdown) -> dict[str, Component]:
+    with gr.Row(elem_classes="pick"):
+        level = views.chooser(drawings.LEVELS, "Level")
+        layer = gr.Slider(1, 126, value=1, step=1, label="Layer", scale=1)
+    parts = diagram.lay_out()
+    inputs = [model, level, layer]
+    gr.on(
+        [page.visited.change, *(part.change for part in inputs)],
+        handlers.drawing, inputs, [parts.drawing, parts.details, layer],
+        api_visibility="private", show_progress="hidden",
+    )  # fmt: skip
+    parts.drawing.opened(
+        handlers.opened, model, parts.details, api_visibility="private", show_progress="hidden"
+    )
+    diagram.wire_saving(parts, handlers.export, [*inputs, page.theme])
+    return {"level": level, "layer": layer}
+
+
+class Handlers:
+    """What the view answers with, over one catalogue."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+
+    @told
+    def card(self, model: str) -> tuple[str, str]:
+        """A model's head and its facts, as HTML."""
+        found = self.catalogue.model(model)
+        return model_head(self.catalogue, found), model_facts(found)
+
+    @told
+    def model(self, model: str) -> dict:
+        """Every known field of a model with its sources, notes and other claims.
+
+        Args:
+            model: id of a model, such as "llama-3.1-8b".
+        """
+        found = self.catalogue.model(model)
+        facts = {name: fact.model_dump(mode="json") for name, fact in facts_of(found).items()}
+        sources = {key: source.model_dump(mode="json") for key, source in found.sources.items()}
+        return {"id": found.id, "generation": found.generation, "facts": facts, "sources": sources}
+
+    @told
+    def diagram(
+        self, model: str, level: str = "block", layer: int = 1, theme: str = "light"
+    ) -> str:
+        """The drawing of a model as an SVG document.
+
+        Args:
+            model: id of a model, such as "llama-3.1-8b".
+            level: what is drawn.
+            layer: which layer, from 1.
+            theme: "light" or "dark".
+        """
+        return self.export(model, level, layer, theme)[0]
+
+    @told
+    def drawing(self, model: str, level: str, layer: int) -> tuple[str, str, dict]:
+        """The drawing, the details box, and the slider with as many steps as layers."""
+        found = self.catalogue.model(model)
+        arch = found.architecture
+        if arch is None:
+            return no_shape(found), "", gr.skip()
+        layers = arch.num_hidden_layers
+        layer = min(layer, layers)
+        svg = drawings.draw(arch, display_name(found), level, layer - 1)
+        return svg, HINT, gr.update(maximum=layers, value=layer)
+
+    @told
+    def opened(self, model: str, event: gr.EventData) -> str:
+        """What is inside the box that was opened."""
+        arch = self.catalogue.model(model).architecture
+        return diagram.part_card(arch, event.part) if arch else ""
+
+    @told
+    def export(self, model: str, level: str, layer: int, theme: str) -> tuple[str, str]:
+        """The drawing as a file of its own, and its name."""
+        found = self.catalogue.model(model)
+        if found.architecture is None:
+            raise ExplorerError(f"The shape of {display_name(found)} was never published.")
+        style = Rendering(theme, standalone=True)
+        svg = drawings.draw(found.architecture, display_name(found), level, layer - 1, style)
+        return svg, f"{model}-{level}-{layer}"

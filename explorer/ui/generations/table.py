@@ -1,0 +1,78 @@
+"""View: the timeline, and the table of all models to filter, sort and search."""
+
+import gradio as gr
+from gradio.components import Component
+
+from explorer.catalogue.catalogue import Catalogue
+from explorer.ui import models_table
+from explorer.ui.cards.model import display_name
+from explorer.ui.errors import told
+from explorer.ui.tab import Page
+
+FILTERS = {"generations": "Generation", "kinds": "Kind", "reads": "Reads"}
+
+
+def build(page: Page) -> tuple[dict[str, Component], gr.Dataframe]:
+    """Lay the view out; returns its filters by URL name, and the table."""
+    handlers = Handlers(page.catalogue)
+    generations = sorted(page.catalogue.generations.values(), key=lambda g: g.order)
+    choices = {
+        "generations": [(generation.name, generation.id) for generation in generations],
+        "kinds": models_table.KINDS,
+        "reads": models_table.READS,
+    }
+    with gr.Row(elem_classes="filters"):
+        filters = {
+            name: gr.Dropdown(choices[name], multiselect=True, label=label, value=[])
+            for name, label in FILTERS.items()
+        }
+    table = gr.Dataframe(
+        headers=list(models_table.HEADERS),
+        datatype=list(models_table.DATATYPES),
+        label="Models (select a row to open its card)",
+        interactive=False,
+        column_widths=list(models_table.WIDTHS),
+        pinned_columns=1,
+        show_search="search",
+        max_height=620,
+        type="array",
+        elem_classes="data",
+    )
+    gr.on(
+        [page.visited.change, *(part.change for part in filters.values())],
+        handlers.rows, list(filters.values()), table,
+        api_visibility="private", show_progress="hidden",
+    )  # fmt: skip
+    gr.api(handlers.models, api_name="models")
+    return filters, table
+
+
+class Handlers:
+    """What the view answers with, over one catalogue."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+
+    @told
+    def rows(self, generations: list[str], kinds: list[str], reads: list[str]) -> list[list]:
+        """The table's rows for these filters."""
+        return models_table.cells(models_table.rows(self.catalogue, generations, kinds, reads))
+
+    @told
+    def models(self, generation: str = "", kind: str = "", reads: str = "") -> list[dict]:
+        """Every LLaMA of the catalogue: size, active size, kind, context, licence, release date.
+
+        Args:
+            generation: id of a generation ("llama-3.1"), or empty for all.
+            kind: "dense", "mixture of experts", or empty for both.
+            reads: "text", "text and images", or empty for both.
+        """
+        if generation:
+            self.catalogue.generation(generation)
+        wanted = ([value] if value else [] for value in (generation, kind, reads))
+        return models_table.rows(self.catalogue, *wanted)
+
+    def picked(self, event: gr.SelectData) -> tuple[str, str]:
+        """The model of a selected row, and the view that shows it."""
+        names = {display_name(model): model.id for model in self.catalogue.models.values()}
+        return names[event.row_value[0]], "model"
