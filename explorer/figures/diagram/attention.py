@@ -4,10 +4,10 @@ from explorer.catalogue.architecture import Architecture
 from explorer.figures.diagram import plan as at
 from explorer.figures.diagram.canvas import Box, Canvas, Caption
 from explorer.figures.diagram.glyphs import heads, mask, shown_groups
+from explorer.figures.diagram.linear import draw_linear
 from explorer.figures.diagram.overlay.plain import AttentionPlan, Overlay
-from explorer.figures.diagram.parts import numbers_in
 from explorer.figures.diagram.plan import Naming, Slot
-from explorer.figures.diagram.text import count, plain, shape, wrap
+from explorer.figures.diagram.text import plain, shape, wrap
 
 ROWS = ("q_proj", "k_proj", "v_proj")
 TONES = {"q_proj": "query", "k_proj": "key", "v_proj": "value"}
@@ -30,11 +30,11 @@ def draw_attention_lane(canvas: Canvas, y: float, subject: Naming, overlay: Over
     _inputs(canvas, rows, subject, overlay)
     for name in ROWS:
         _projection(canvas, rows[name], name, subject, overlay)
-    _heads(canvas, rows, subject)
-    core = _core(canvas, rows, subject)
+    _heads(canvas, rows, subject, overlay)
+    core = _core(canvas, rows, subject, overlay)
     _way_back(canvas, rows["o_proj"], core, subject, overlay)
-    merge = (core.bottom[0], rows["o_proj"] - 30)
-    overlay.draw_attention(canvas, AttentionPlan(rows, norm, core, merge), subject)
+    plan = AttentionPlan(rows, norm, core, overlay.below("v_proj"))
+    overlay.draw_attention(canvas, plan, subject)
     return y + attention_height(overlay)
 
 
@@ -75,8 +75,6 @@ def _projection(canvas: Canvas, row: float, name: str, subject: Naming, overlay:
     d_in, d_out = arch.hidden_size, arch.q_dim if is_query else arch.kv_dim
     part = f"{subject.attention}.{name}"
     box = Box(at.SITE, row - at.ROW / 2, at.SITE_WIDTH, at.ROW)
-    caption = Caption(name, count(numbers_in(arch, part)), f"{d_in} → {d_out}")
-    canvas.box(box, caption, part, overlay.kind(part))
     canvas.wire([box.right, (at.PANEL, row)])
     length = "I" if subject.crosses and not is_query else "T"
     canvas.text((at.JOIN + 12, row - 6), shape(length, d_out), "edge", room=at.PANEL - at.JOIN - 16)
@@ -85,7 +83,8 @@ def _projection(canvas: Canvas, row: float, name: str, subject: Naming, overlay:
     canvas.text((at.JOIN + 12, row + 15), said, f"edge text-{TONES[name]}", room=60)
     if name != "v_proj":
         _position_chips(canvas, row, subject)
-    overlay.draw_site(canvas, Slot(name, box, d_in, d_out, (at.BUS, row), (at.JOIN, row)))
+    slot = Slot(name, box, d_in, d_out, (at.BUS, row), (at.JOIN, row))
+    draw_linear(canvas, slot, part, subject, overlay)
 
 
 def _position_chips(canvas: Canvas, row: float, subject: Naming) -> None:
@@ -97,25 +96,29 @@ def _position_chips(canvas: Canvas, row: float, subject: Naming) -> None:
             canvas.operation(Box(at.QK_NORM, row - 10, 28, 20), "L2", "attention.qk_norm")
 
 
-def _heads(canvas: Canvas, rows: dict[str, float], subject: Naming) -> None:
+def _heads(canvas: Canvas, rows: dict[str, float], subject: Naming, overlay: Overlay) -> None:
     arch = subject.arch
     top, bottom = rows["q_proj"] - 30, rows["v_proj"] + 14
     box = Box(at.PANEL + 4, top, at.PANEL_WIDTH - 8, bottom - top)
     spoken = f"{arch.num_attention_heads} query heads in {arch.num_key_value_heads} groups"
     caption = Caption("heads", spoken=spoken)
     canvas.open_group(box, caption, "attention.heads", "bare")
-    heads(canvas, arch, box, (rows["q_proj"], rows["k_proj"], rows["v_proj"]))
+    places = (rows["q_proj"], rows["k_proj"], rows["v_proj"])
+    widened = overlay.key_heads(subject) > arch.num_key_value_heads
+    heads(canvas, arch, box, places, widened)
     canvas.close_group()
-    lines = wrap(_sharing(arch), "note", at.PANEL_WIDTH + 20)
+    lines = wrap(_sharing(arch, widened), "note", at.PANEL_WIDTH + 20)
     for number, line in enumerate(lines[:3]):
         middle = (at.PANEL + at.PANEL_WIDTH / 2, bottom + 18 + 15 * number)
         canvas.text(middle, line, "note", "middle", room=at.PANEL_WIDTH + 40)
 
 
-def _sharing(arch: Architecture) -> str:
+def _sharing(arch: Architecture, widened: bool) -> str:
     groups, each = arch.num_key_value_heads, arch.num_key_value_groups
     seen = shown_groups(arch)
     drawn = f" ({seen} of {groups} groups drawn)" if seen < groups else ""
+    if widened:
+        return f"{groups} groups of {each} heads: a key each, one value a group{drawn}"
     if groups == 1:
         if each == 1:
             return "One query head with its own key and value head"
@@ -128,14 +131,16 @@ def _sharing(arch: Architecture) -> str:
     )
 
 
-def _core(canvas: Canvas, rows: dict[str, float], subject: Naming) -> Box:
+def _core(canvas: Canvas, rows: dict[str, float], subject: Naming, overlay: Overlay) -> Box:
     arch = subject.arch
     top, bottom = rows["q_proj"] - 26, rows["v_proj"] + 26
     box = Box(at.CORE, top, at.CORE_WIDTH, bottom - top)
     for name, letter in zip(ROWS, "qkv", strict=True):
         row = rows[name]
         canvas.wire([(at.PANEL + at.PANEL_WIDTH, row), (at.CORE, row)])
-        number = arch.num_attention_heads if name == "q_proj" else arch.num_key_value_heads
+        number = {"q_proj": arch.num_attention_heads, "k_proj": overlay.key_heads(subject)}.get(
+            name, arch.num_key_value_heads
+        )
         length = "I" if subject.crosses and name != "q_proj" else "T"
         said = shape(number, length, arch.head_dim)
         middle = (at.PANEL + at.PANEL_WIDTH + (at.CORE - at.PANEL - at.PANEL_WIDTH) / 2 - 3, row)
@@ -171,26 +176,31 @@ def _way_back(canvas: Canvas, row: float, core: Box, subject: Naming, overlay: O
     arch = subject.arch
     part = f"{subject.attention}.o_proj"
     box = Box(at.SITE, row - at.ROW / 2, at.SITE_WIDTH, at.ROW)
-    canvas.wire([core.bottom, (core.bottom[0], row), box.right])
-    canvas.text((core.bottom[0] - 12, row - 6), shape("T", arch.q_dim), "edge", "end")
-    caption = Caption("o_proj", count(numbers_in(arch, part)), f"{arch.q_dim} → {arch.hidden_size}")
-    canvas.box(box, caption, part, overlay.kind(part))
+    down = [core.bottom, (core.bottom[0], row)]
+    if overlay.exits_right:
+        down = [core.right, (at.EXIT, core.right[1]), (at.EXIT, row)]
+    canvas.wire([*down, box.right])
+    canvas.text((down[-1][0] - 14, row - 6), shape("T", arch.q_dim), "edge", "end")
     canvas.wire([box.left, (at.SPINE + 11, row)])
     canvas.text((at.NORM, row - 6), shape("T", arch.hidden_size), "edge")
     if subject.crosses:
         gate = Box(at.NORM + 66, row - 10, 52, 20)
         canvas.operation(gate, "× tanh g", "cross_attention.gates")
     canvas.node((at.SPINE, row), "+", "spine")
-    canvas.text((at.PANEL, row + 16), _cached(subject), "note", room=at.CORE - at.PANEL + 60)
+    canvas.text(
+        (at.PANEL, row + 16), _cached(subject, overlay), "note", room=at.CORE - at.PANEL + 60
+    )
     back = Slot(
         "o_proj", box, arch.q_dim, arch.hidden_size, (at.JOIN, row), (at.BUS, row), forward=-1
     )
-    overlay.draw_site(canvas, back)
+    draw_linear(canvas, back, part, subject, overlay)
 
 
-def _cached(subject: Naming) -> str:
+def _cached(subject: Naming, overlay: Overlay) -> str:
     arch = subject.arch
-    numbers = f"2 × {arch.num_key_value_heads} × {arch.head_dim} = {plain(2 * arch.kv_dim)} numbers"
+    keys, values, width = overlay.key_heads(subject), arch.num_key_value_heads, arch.head_dim
+    heads = f"2 × {keys}" if keys == values else f"({keys} + {values})"
+    numbers = f"{heads} × {width} = {plain((keys + values) * width)} numbers"
     if subject.crosses:
         return f"kept for the whole answer: {numbers} an image token"
     return f"KV cache of this layer: {numbers} a token"

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from explorer.budget.params import count_parameters
 from explorer.budget.sites import feed_forward_width
 from explorer.catalogue.architecture import Architecture
 from explorer.catalogue.errors import ExplorerError
@@ -14,7 +15,7 @@ from explorer.figures.diagram.glyphs import draw_strip, layer_strip, strip_legen
 from explorer.figures.diagram.overlay.plain import Overlay
 from explorer.figures.diagram.plan import Naming
 from explorer.figures.diagram.style import Mode
-from explorer.figures.diagram.text import plain, shape, width
+from explorer.figures.diagram.text import plain, shape, share, width
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def draw_with(
     second = first + attention_height(overlay) + 66
     end = second + _second_height(subject, overlay)
     at.residual(canvas, y + 6, end + 40, shape("T", arch.hidden_size))
-    at.lane_title(canvas, first - 28, _attention_title(subject), _positions(subject))
+    at.lane_title(canvas, first - 28, _attention_title(subject), positions(subject))
     draw_attention_lane(canvas, first, subject, overlay)
     canvas.rule((at.NORM, second - 52), (at.WIDTH - 32, second - 52))
     at.lane_title(canvas, second - 28, "feed-forward", _feed_forward_note(subject))
@@ -59,7 +60,7 @@ def draw_with(
     if footer:
         overlay.draw_footer(canvas, end + 56, subject)
     title = f"{name}: layer {layer + 1} of {arch.num_hidden_layers}"
-    spoken = f"{_described(subject)} {overlay.lead(subject)}"
+    spoken = f"{_described(subject)} {overlay.name and _lead(subject, overlay)}"
     height = end + 56 + footer
     return canvas.finish(
         (at.WIDTH, height), f"{title}{overlay.name and f', {overlay.name}'}", spoken,
@@ -81,16 +82,27 @@ def _header(canvas: Canvas, subject: Naming, overlay: Overlay) -> float:
     shown = f"{subject.name} · layer {subject.layer + 1} of {arch.num_hidden_layers}"
     shown += f" · {overlay.name}" if overlay.name else ""
     canvas.text((28, 38), shown, "title", room=at.WIDTH - 330)
-    lead = overlay.lead(subject) or _described(subject)
+    lead = _lead(subject, overlay)
     canvas.text((28, 60), lead, "lead", room=at.WIDTH - 60)
     marks(canvas, at.WIDTH - 28, 32, bool(overlay.name))
     strip = layer_strip(arch, (28, 78), at.WIDTH - 56)
-    acted = overlay.layers(subject)
+    acted = overlay.layers()
     draw_strip(canvas, arch, strip, subject.layer, acted)
     entries = [*strip_legend(arch), ("open-ink", "drawn below")]
     entries += [("fill-hot", f"has {overlay.name}")] if acted else []
     legend(canvas, (28, strip.bottom + 16), entries)
     return strip.bottom + 28
+
+
+def _lead(subject: Naming, overlay: Overlay) -> str:
+    """The sentence under the title: what the block is, or what the method trains of the model."""
+    said = overlay.lead(subject) or _described(subject)
+    if overlay.trained is None:
+        return said
+    trained = overlay.trained
+    almost = "" if trained.exact else "about "
+    whole = share(trained.total, count_parameters(subject.arch).total)
+    return f"{said}. Trains {almost}{plain(trained.total)} in all, {whole} of the model."
 
 
 def legend(canvas: Canvas, start: tuple[float, float], entries: list[tuple[str, str]]) -> None:
@@ -137,7 +149,7 @@ def _described(subject: Naming) -> str:
     )
 
 
-def _positions(subject: Naming) -> str:
+def positions(subject: Naming) -> str:
     """How positions enter this layer, with the scaling by name."""
     arch = subject.arch
     if subject.crosses:

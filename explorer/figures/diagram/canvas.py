@@ -123,22 +123,27 @@ class Canvas:
         self.elements.append("</g>")
         return box
 
-    def operation(self, box: Box, words: str, part: str, spoken: str = "", tone: str = "") -> Box:
-        """Something without weights: one centred word in an open box."""
-        self._open(box, part, "op", Caption(words, spoken=spoken), radius=box.height / 2)
+    def operation(
+        self, box: Box, words: str, part: str, spoken: str = "", kind: Kind = "op"
+    ) -> Box:
+        """Something small in a pill: as a rule an operation without weights."""
+        self._open(box, part, kind, Caption(words, spoken=spoken), radius=box.height / 2)
         self.text(
-            (box.x + box.width / 2, box.y + box.height / 2 + 4),
-            words,
-            f"chip {tone}",
-            "middle",
+            (box.x + box.width / 2, box.y + box.height / 2 + 4), words, "chip", "middle",
             box.width - 8,
-        )
+        )  # fmt: skip
         self.elements.append("</g>")
         return box
 
-    def open_group(self, box: Box, caption: Caption, part: str, kind: Kind) -> None:
+    def open_group(
+        self, box: Box, caption: Caption, part: str, kind: Kind, layer: int | None = None
+    ) -> None:
         """Start a box whose inside the caller draws; `close_group` ends it."""
         self._open(box, part, kind, caption)
+        if layer is not None:
+            self.elements[-1] = self.elements[-1].replace(
+                " data-part=", f' data-layer="{layer}" data-part=', 1
+            )
 
     def close_group(self) -> None:
         """End what `open_group` started."""
@@ -210,6 +215,21 @@ class Canvas:
         self.elements.append(
             f'<rect class="{tone}" x="{box.x:g}" y="{box.y:g}" width="{box.width:g}"'
             f' height="{box.height:g}" rx="{radius:g}"/>'
+        )
+
+    def pick(self, box: Box, layer: int) -> None:
+        """An unseen area over a layer of the strip, for the mouse to pick the layer with."""
+        self.elements.append(
+            f'<rect class="pick" data-part="layers" data-layer="{layer}" x="{box.x:g}"'
+            f' y="{box.y:g}" width="{box.width:g}" height="{box.height:g}">'
+            f"<title>layer {layer + 1}</title></rect>"
+        )
+
+    def shaded(self, box: Box, tone: str, strength: float) -> None:
+        """A cell whose strength of colour says how large its number is."""
+        self.elements.append(
+            f'<rect class="{tone}" x="{box.x:g}" y="{box.y:g}" width="{box.width:g}"'
+            f' height="{box.height:g}" rx="1.5" fill-opacity="{strength:.2f}"/>'
         )
 
     def rule(self, start: Point, end: Point) -> None:

@@ -5,6 +5,7 @@ from explorer.figures.diagram import plan as at
 from explorer.figures.diagram.canvas import Box, Canvas, Caption, Point
 from explorer.figures.diagram.feed_forward import second_norm
 from explorer.figures.diagram.glyphs import experts
+from explorer.figures.diagram.linear import draw_linear
 from explorer.figures.diagram.overlay.plain import Overlay
 from explorer.figures.diagram.parts import numbers_in
 from explorer.figures.diagram.plan import Naming, Slot
@@ -111,11 +112,10 @@ def _linear(
     part = f"shared_expert.{name}"
     x, row = at_left
     box = Box(x, row - at.ROW / 2, at.SITE_WIDTH, at.ROW)
-    caption = Caption(name, count(numbers_in(subject.arch, part)), f"{d_in} → {d_out}")
-    canvas.box(box, caption, part, overlay.kind(part))
     join = (x + at.SITE_WIDTH + at.JOIN - at.SITE - at.SITE_WIDTH, row)
     entry = (at.BUS if x == at.SITE else x - 18, row)
     if x != at.SITE and overlay.tap(name):
         canvas.wire([entry, (entry[0], row + overlay.tap(name))], arrow=False)
-    overlay.draw_site(canvas, Slot(name, box, d_in, d_out, entry, join))
+    slot = Slot(name, box, d_in, d_out, entry, join)
+    draw_linear(canvas, slot, part, subject, overlay)
     return box

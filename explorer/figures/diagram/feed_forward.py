@@ -2,10 +2,10 @@
 
 from explorer.figures.diagram import plan as at
 from explorer.figures.diagram.canvas import Box, Canvas, Caption
+from explorer.figures.diagram.linear import draw_linear
 from explorer.figures.diagram.overlay.plain import Overlay
-from explorer.figures.diagram.parts import numbers_in
 from explorer.figures.diagram.plan import Naming, Slot
-from explorer.figures.diagram.text import count, shape
+from explorer.figures.diagram.text import shape
 
 TIMES = 926.0  # x of the product of the two halves
 
@@ -57,15 +57,14 @@ def _outward(
     hidden = subject.arch.hidden_size
     part = f"mlp.{name}"
     box = Box(at.SITE, row - at.ROW / 2, at.SITE_WIDTH, at.ROW)
-    caption = Caption(name, count(numbers_in(subject.arch, part)), f"{hidden} → {width}")
-    canvas.box(box, caption, part, overlay.kind(part))
     canvas.text((at.JOIN + 12, row - 6), shape("T", width), "edge", room=110)
     middle = product_row(subject, row, name, overlay)
     towards = middle - 11 if name == "gate_proj" else middle + 11
     canvas.wire([box.right, (TIMES, row), (TIMES, towards)])
     if name == "gate_proj":
         canvas.operation(Box(at.PANEL, row - 10, 46, 20), "SiLU", "mlp.silu")
-    overlay.draw_site(canvas, Slot(name, box, hidden, width, (at.BUS, row), (at.JOIN, row)))
+    slot = Slot(name, box, hidden, width, (at.BUS, row), (at.JOIN, row))
+    draw_linear(canvas, slot, part, subject, overlay)
 
 
 def product_row(subject: Naming, row: float, name: str, overlay: Overlay) -> float:
@@ -99,11 +98,8 @@ def _inward(canvas: Canvas, row: float, width: int, subject: Naming, overlay: Ov
     hidden = subject.arch.hidden_size
     part = "mlp.down_proj"
     box = Box(at.SITE, row - at.ROW / 2, at.SITE_WIDTH, at.ROW)
-    caption = Caption("down_proj", count(numbers_in(subject.arch, part)), f"{width} → {hidden}")
-    canvas.box(box, caption, part, overlay.kind(part))
     canvas.wire([box.left, (at.SPINE + 11, row)])
     canvas.text((at.NORM, row - 6), shape("T", hidden), "edge")
     canvas.node((at.SPINE, row), "+", "spine")
-    overlay.draw_site(
-        canvas, Slot("down_proj", box, width, hidden, (at.JOIN, row), (at.BUS, row), forward=-1)
-    )
+    slot = Slot("down_proj", box, width, hidden, (at.JOIN, row), (at.BUS, row), forward=-1)
+    draw_linear(canvas, slot, part, subject, overlay)

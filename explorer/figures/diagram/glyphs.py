@@ -19,10 +19,17 @@ def shown_groups(arch: Architecture) -> int:
     return min(arch.num_key_value_heads, MOST_GROUPS)
 
 
-def heads(canvas: Canvas, arch: Architecture, box: Box, rows: tuple[float, float, float]) -> None:
+def heads(
+    canvas: Canvas,
+    arch: Architecture,
+    box: Box,
+    rows: tuple[float, float, float],
+    widened: bool = False,
+) -> None:
     """Query heads over the key and value head that their group shares.
 
-    `rows` are the heights of queries, keys and values; columns are groups.
+    `rows` are the heights of queries, keys and values; columns are groups. `widened` keys have a
+    head for every query head.
     """
     groups = shown_groups(arch)
     per_group = min(arch.num_key_value_groups, MOST_QUERIES)
@@ -46,9 +53,13 @@ def heads(canvas: Canvas, arch: Architecture, box: Box, rows: tuple[float, float
         for query in range(per_group):
             column, row = query % columns, query // columns
             queries.append((x + column * (size + GAP), y + row * (tall_cell + GAP)))
-        keys.append((left + (pitch - shared) / 2, rows[1] - max(shared, 10) / 2))
+        if not widened:
+            keys.append((left + (pitch - shared) / 2, rows[1] - max(shared, 10) / 2))
         values.append((left + (pitch - shared) / 2, rows[2] - max(shared, 10) / 2))
     canvas.cells(queries, size, "fill-query", tall_cell)
+    if widened:
+        lower = [(x, y + rows[1] - rows[0]) for x, y in queries]
+        canvas.cells(lower, size, "fill-key", tall_cell)
     canvas.cells(keys, shared, "fill-key", max(shared, 10))
     canvas.cells(values, shared, "fill-value", max(shared, 10))
 

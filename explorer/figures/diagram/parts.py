@@ -93,7 +93,9 @@ def inventory(arch: Architecture) -> dict[str, tuple[Weight, ...]]:
         parts["experts"] = _experts(arch)
     if arch.vision is not None and arch.model_type != "llama":
         parts |= _vision(arch, arch.vision)
-        weightless += ["image_tokens"] + ["vision.pixel_shuffle"] * (arch.model_type == "llama4")
+        weightless += ["image_tokens", "vision.image"] + ["vision.pixel_shuffle"] * (
+            arch.model_type == "llama4"
+        )
     return parts | dict.fromkeys(weightless, ())
 
 

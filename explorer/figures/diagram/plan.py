@@ -18,7 +18,8 @@ PANEL = 630.0
 PANEL_WIDTH = 258.0
 CORE = 966.0  # attention proper
 CORE_WIDTH = 170.0
-WIDTH = 1168.0
+EXIT = 1154.0  # where the attention output passes what a method adds to it
+WIDTH = 1180.0
 ROW = 48.0  # height of a box
 PITCH = 78.0  # from one row to the next
 

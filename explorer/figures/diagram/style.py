@@ -51,6 +51,7 @@ _RULES = """
 .xd .node{fill:var(--background-fill-primary,var(--xd-page));stroke:var(--xd-line);stroke-width:1.5}
 .xd .node.spine{stroke:var(--xd-ink);stroke-width:2.2} .xd .node.hot{stroke:var(--xd-hot)}
 .xd .pill{fill:var(--xd-line);fill-opacity:.13} .xd .rule{stroke:var(--xd-edge);stroke-width:1}
+.xd .pick{fill:transparent;cursor:pointer} .xd .pick:hover{stroke:var(--xd-ink)}
 .xd .flake{stroke:var(--xd-muted);stroke-width:1.1;fill:none;stroke-linecap:round}
 .xd .flame{fill:var(--xd-hot)} .xd .hatch{stroke:var(--xd-hot);stroke-width:1;stroke-opacity:.28}
 .xd .hot-face{fill:var(--xd-hot-face)} .xd .panel{fill:var(--xd-face);stroke:var(--xd-edge)}

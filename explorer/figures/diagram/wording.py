@@ -158,6 +158,11 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "x ← x + f(norm(x))",
         "Every sublayer reads from it and adds to it; nothing on it is ever overwritten.",
     ),
+    "vision.image": (
+        "Image",
+        "channels × side × side",
+        "The image, scaled and cut into square tiles of the encoder's size.",
+    ),
     "vision.patch_embedding": (
         "Patch embedding",
         "p = W patch",

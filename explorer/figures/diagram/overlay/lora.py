@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from explorer.budget.sites import Site, linear_sites
-from explorer.figures.diagram.canvas import Box, Canvas, Caption, Kind
+from explorer.figures.diagram.canvas import Box, Canvas, Caption
 from explorer.figures.diagram.overlay.plain import Overlay
 from explorer.figures.diagram.plan import ROW, Naming, Slot
-from explorer.figures.diagram.text import brief, count, plain
+from explorer.figures.diagram.text import brief, plain
 
 SMALL = 44.0  # height of A and B
 GAP = 8.0
@@ -16,29 +15,16 @@ GAP = 8.0
 class LoraOverlay(Overlay):
     """y = W₀x + s·B(Ax), with A[r, in] and B[out, r] trained and W₀ frozen."""
 
-    r: int
-    scale: float
-    scale_name: str
-    targets: frozenset[str]
+    r: int = 8
+    scale: float = 1.0
+    scale_name: str = "α/r"
+    targets: frozenset[str] = frozenset()
     dora: bool = False
-    name: str = "LoRA"
-
-    def layers(self, subject: Naming) -> frozenset[int]:
-        """The layers that have a targeted linear."""
-        return frozenset(s.layer for s in self._sites(subject) if s.layer is not None)
-
-    def _sites(self, subject: Naming) -> list[Site]:
-        return [
-            site for site in linear_sites(subject.arch)
-            if site.name in self.targets and not site.in_vision
-        ]  # fmt: skip
+    frozen_b: bool = False  # MiCA
 
     def lead(self, subject: Naming) -> str:
-        """What A and B of this layer hold."""
-        here = [site for site in self._sites(subject) if site.layer == subject.layer]
-        trained = sum(self.r * (s.d_in + s.d_out) + self.dora * s.d_out for s in here)
-        named = ", ".join(dict.fromkeys(site.name for site in here)) or "no linear of this layer"
-        return f"r = {self.r} on {named}: {count(trained)} trained in this layer"
+        """Rank and scale."""
+        return f"y = W₀x + {self.scale_name} · B A x with r = {self.r}"
 
     def below(self, site: str) -> float:
         """Room for the row of A and B."""
@@ -52,41 +38,44 @@ class LoraOverlay(Overlay):
         """A and B under the linear, joined to its output."""
         if slot.name not in self.targets:
             return
-        box, row = slot.box, slot.box.y + slot.box.height + GAP + SMALL / 2
-        half = (box.width - 12) / 2
-        left = Box(box.x, row - SMALL / 2, half, SMALL)
-        right = Box(box.x + box.width - half, row - SMALL / 2, half, SMALL)
-        a, b = (left, right) if slot.forward > 0 else (right, left)
+        a, b = self._places(slot)
+        row = a.middle[1]
         self._matrix(canvas, a, "A", (self.r, slot.d_in), slot.name)
         self._matrix(canvas, b, "B", (slot.d_out, self.r), slot.name)
-        enters, leaves = ("left", "right") if slot.forward > 0 else ("right", "left")
-        start = (slot.entry[0], row)
-        if slot.forward < 0:
-            canvas.wire([slot.entry, start, getattr(a, enters)], "hot")
+        if slot.forward > 0:
+            canvas.wire([(slot.entry[0], row), a.left], "hot")
+            canvas.wire([a.right, b.left], "hot")
+            leaves = b.right
         else:
-            canvas.wire([start, getattr(a, enters)], "hot")
-        canvas.wire([getattr(a, leaves), getattr(b, enters)], "hot")
-        turn, end = (slot.join[0], row), (slot.join[0], slot.join[1] + 9)
-        canvas.wire([getattr(b, leaves), turn, end], "hot")
+            canvas.wire([slot.entry, (slot.entry[0], row), a.right], "hot")
+            canvas.wire([a.left, b.right], "hot")
+            leaves = b.left
+        canvas.wire([leaves, (slot.join[0], row), (slot.join[0], slot.join[1] + 9)], "hot")
         canvas.node(slot.join, "+", "hot", 8)
         self._scaled(canvas, slot, row)
+
+    def _places(self, slot: Slot) -> tuple[Box, Box]:
+        box, top = slot.box, slot.box.y + slot.box.height + GAP
+        half = (box.width - 12) / 2
+        left = Box(box.x, top, half, SMALL)
+        right = Box(box.x + box.width - half, top, half, SMALL)
+        return (left, right) if slot.forward > 0 else (right, left)
 
     def _matrix(
         self, canvas: Canvas, box: Box, letter: str, size: tuple[int, int], site: str
     ) -> None:
         shape = f"{size[0]} × {size[1]}"
-        spoken = f"LoRA {letter} beside {site}"
-        caption = Caption(letter, brief(size[0] * size[1]), shape, spoken)
-        canvas.box(box, caption, f"lora.{site}.{letter}", self._kind())
-
-    def _kind(self) -> Kind:
-        return "trained"
+        caption = Caption(letter, brief(size[0] * size[1]), shape, f"LoRA {letter} beside {site}")
+        kind = "frozen" if self.frozen_b and letter == "B" else "trained"
+        canvas.box(box, caption, f"method.{site}.{letter}", kind)
 
     def _scaled(self, canvas: Canvas, slot: Slot, row: float) -> None:
-        words = f"× {self.scale_name} = {plain(round(self.scale, 4))}"
+        said = [f"× {self.scale_name} = {plain(round(self.scale, 4))}"]
         if self.dora:
-            words = f"{words}; ⊙ m[{slot.d_out}] / ‖·‖"
-        if slot.forward > 0:
-            canvas.text((slot.join[0] + 10, row + 10), words, "edge hot-text", room=150)
-        else:
-            canvas.text((slot.join[0] - 10, row + 10), words, "edge hot-text", "end", 124)
+            said += [f"rows to length m [{slot.d_out}]"]
+        for number, words in enumerate(said):
+            y = row + 10 + 13 * number
+            if slot.forward > 0:
+                canvas.text((slot.join[0] + 10, y), words, "edge hot-text", room=150)
+            else:
+                canvas.text((slot.join[0] - 10, y), words, "edge hot-text", "end", 124)

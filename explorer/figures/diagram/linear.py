@@ -1,0 +1,16 @@
+"""A linear of a block: its box, and whatever the method draws on it."""
+
+from explorer.figures.diagram.canvas import Canvas, Caption
+from explorer.figures.diagram.overlay.plain import Overlay
+from explorer.figures.diagram.parts import numbers_in
+from explorer.figures.diagram.plan import Naming, Slot
+from explorer.figures.diagram.text import count
+
+
+def draw_linear(canvas: Canvas, slot: Slot, part: str, subject: Naming, overlay: Overlay) -> None:
+    """The box of the linear in `slot`, with shape and count, then the method's own marks."""
+    stored = overlay.stored(slot.name)
+    detail = f"{slot.d_in} → {slot.d_out}{stored and f' · {stored}'}"
+    caption = Caption(slot.name, count(numbers_in(subject.arch, part)), detail)
+    canvas.box(slot.box, caption, part, overlay.kind(part))
+    overlay.draw_site(canvas, slot)
