@@ -9,12 +9,10 @@ from explorer.catalogue.benchmark import Benchmark
 from explorer.catalogue.errors import unknown
 from explorer.catalogue.generation import Generation
 from explorer.catalogue.hardware import Hardware
-from explorer.catalogue.load import DataFileError, load_folder
+from explorer.catalogue.load import DATA, DataFileError, load_folder
 from explorer.catalogue.method import Method
 from explorer.catalogue.model import Model
 from explorer.catalogue.task import Task
-
-DATA = Path(__file__).resolve().parents[2] / "data"
 
 R = TypeVar("R")
 

@@ -9,6 +9,8 @@ from pydantic_core import ErrorDetails
 
 from explorer.catalogue.errors import ExplorerError, nearest
 
+DATA = Path(__file__).resolve().parents[2] / "data"
+
 R = TypeVar("R", bound=BaseModel)
 
 

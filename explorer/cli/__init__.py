@@ -15,7 +15,8 @@ USAGE_ERROR = 2
 
 def commands() -> tuple[str, ...]:
     """The commands there are, by the modules beside this one."""
-    return tuple(sorted(found.name.replace("_", "-") for found in pkgutil.iter_modules(__path__)))
+    names = (found.name for found in pkgutil.iter_modules(__path__))
+    return tuple(sorted(n.replace("_", "-") for n in names if not n.startswith("_")))
 
 
 def run(argv: Sequence[str] | None = None) -> int:
