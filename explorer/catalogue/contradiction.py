@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError
 
 from explorer.catalogue.benchmark import Score
 from explorer.catalogue.catalogue import DATA, Catalogue, load_catalogue
-from explorer.catalogue.load import DataFileError, read_toml, sentence
+from explorer.catalogue.load import DataFileError, read_toml, sentences
 from explorer.catalogue.record import Record, check_entry, source_key
 from explorer.catalogue.scores import load_scores, load_sources
 from explorer.catalogue.table import known
@@ -63,7 +63,7 @@ def _records(path: Path, table: dict[str, Any]) -> Iterator[Contradiction]:
         try:
             yield Contradiction.model_validate({"id": identity, **content})
         except ValidationError as error:
-            told = sentence(error.errors()[0], Contradiction)
+            told = sentences(error, Contradiction)
             raise DataFileError(f"{path.name}: {identity}: {told}.") from error
 
 

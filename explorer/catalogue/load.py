@@ -39,8 +39,7 @@ def load_record(path: Path, record: type[R]) -> R:
     try:
         return record.model_validate({"id": identity, **table})
     except ValidationError as error:
-        told = "; ".join(sentence(detail, record) for detail in error.errors()[:6])
-        raise DataFileError(f"{path.name}: {told}.") from error
+        raise DataFileError(f"{path.name}: {sentences(error, record)}.") from error
 
 
 def load_folder(folder: Path, record: type[R], pattern: str = "*.toml") -> dict[str, R]:
@@ -50,8 +49,12 @@ def load_folder(folder: Path, record: type[R], pattern: str = "*.toml") -> dict[
     return dict(sorted(by_id.items()))
 
 
-def sentence(detail: ErrorDetails, record: type[BaseModel]) -> str:
-    """One of pydantic's errors in words: the key, what is wrong, the nearest valid key."""
+def sentences(error: ValidationError, record: type[BaseModel], most: int = 6) -> str:
+    """Pydantic's errors in words: the key, what is wrong, the nearest valid key."""
+    return "; ".join(_sentence(detail, record) for detail in error.errors()[:most])
+
+
+def _sentence(detail: ErrorDetails, record: type[BaseModel]) -> str:
     location = [str(part) for part in detail["loc"]]
     key = ".".join(location) or "file"
     if detail["type"] == "extra_forbidden":

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from explorer.catalogue.benchmark import Benchmark, Score
 from explorer.catalogue.catalogue import DATA, Catalogue, load_catalogue
-from explorer.catalogue.load import DataFileError, read_toml, sentence
+from explorer.catalogue.load import DataFileError, read_toml, sentences
 from explorer.catalogue.record import Record, Source
 from explorer.catalogue.result import MethodRun, PublishedResult
 from explorer.catalogue.table import known, read_rows, row_record
@@ -29,7 +29,7 @@ def load_sources(data: Path = DATA) -> dict[str, Source]:
         try:
             sources[key] = Source.model_validate(table)
         except ValidationError as error:
-            told = sentence(error.errors()[0], Source)
+            told = sentences(error, Source)
             raise DataFileError(f"{path.name}: {key}: {told}.") from error
     return sources
 

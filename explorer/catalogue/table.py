@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from explorer.catalogue.errors import unknown
-from explorer.catalogue.load import DataFileError, sentence
+from explorer.catalogue.load import DataFileError, sentences
 from explorer.catalogue.record import Record, Source, check_entry
 
 R = TypeVar("R", bound=Record)
@@ -64,7 +64,7 @@ def row_record(
     try:
         return record.model_validate(filled | {"source": entries})
     except ValidationError as error:
-        raise DataFileError(f"{place}: {sentence(error.errors()[0], record)}.") from error
+        raise DataFileError(f"{place}: {sentences(error, record)}.") from error
 
 
 def known(place: str, kind: str, name: str, names: Collection[str]) -> None:
