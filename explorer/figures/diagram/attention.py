@@ -93,7 +93,7 @@ def _position_chips(canvas: Canvas, row: float, subject: Naming) -> None:
     if subject.rotates:
         canvas.operation(Box(at.ROPE, row - 10, 42, 20), "RoPE", "attention.rope")
         if subject.arch.use_qk_norm:
-            canvas.operation(Box(at.QK_NORM, row - 10, 28, 20), "L2", "attention.qk_norm")
+            canvas.operation(Box(at.QK_NORM, row - 10, 22, 20), "L2", "attention.qk_norm")
 
 
 def _heads(canvas: Canvas, rows: dict[str, float], subject: Naming, overlay: Overlay) -> None:

@@ -243,7 +243,7 @@ class Canvas:
         standalone: bool = False,
     ) -> str:  # fmt: skip
         """The SVG document; ids are made from its content, so that many fit on one page."""
-        body = "\n".join(self.elements)
+        title, body = clean(title), "\n".join(self.elements)
         mark = "xd" + hashlib.sha256(f"{title}{body}".encode()).hexdigest()[:10]
         ground = '<rect width="100%" height="100%" style="fill:var(--xd-page)"/>' * standalone
         held = f"width:100%;min-width:{size[0]:g}px;max-width:{size[0] * 1.25:g}px"

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from explorer.budget.params import count_parameters
 from explorer.budget.trainable import TrainableCount, acted_on, count_trainable
 from explorer.catalogue.architecture import Architecture
+from explorer.catalogue.errors import unknown
 from explorer.catalogue.method import Method
 from explorer.figures.diagram.block import INLINE, Rendering, draw_with
 from explorer.figures.diagram.overlay.llama_adapter import LlamaAdapterOverlay
@@ -21,6 +23,8 @@ from explorer.figures.diagram.overlay.schematic import (
     TokensOverlay,
 )
 from explorer.figures.diagram.overlay.simple import FullOverlay, NormsOverlay
+from explorer.figures.diagram.parts import PartDetails, Weight, part_details
+from explorer.figures.diagram.plan import Naming
 
 Knobs = Mapping[str, Any]
 
@@ -41,9 +45,56 @@ def draw_method(
     values = method.read_knobs(knobs)
     trained = count_trainable(arch, method, values)
     if layer is None:
-        layer = 0 if method.family == "prompt" else max(trained.layers, default=0)
+        layer = first_shown(method, trained)
     overlay = overlay_for(arch, method, values, trained, layer)
     return draw_with(arch, overlay, name, layer, rendering)
+
+
+def method_part_details(
+    arch: Architecture,
+    method: Method,
+    part: str,
+    knobs: Knobs | None = None,
+    layer: int | None = None,
+) -> PartDetails:
+    """What a click on a box of `draw_method` shows: the method's own part, or the model's.
+
+    `copies` of a weight counts the layers that hold one. Raises UnknownNameError for a part that
+    the drawing does not have.
+    """
+    values = method.read_knobs(knobs)
+    trained = count_trainable(arch, method, values)
+    if layer is None:
+        layer = first_shown(method, trained)
+    overlay = overlay_for(arch, method, values, trained, layer)
+    added = overlay.parts(Naming(arch, "", layer))
+    if not part.startswith("method."):
+        return part_details(arch, part)
+    if part not in added:
+        raise unknown("part", part, added)
+    holding = sum(
+        part in overlay_for(arch, method, values, trained, other).parts(Naming(arch, "", other))
+        for other in range(arch.num_hidden_layers)
+    )
+    found = added[part]
+    copies = 1 if method.family == "prompt" and not overlay.layers() else holding
+    weights = tuple(Weight(name=name, shape=shape, copies=copies) for name, shape in found.weights)
+    total = sum(weight.parameters * weight.copies for weight in weights)
+    return PartDetails(
+        id=part,
+        name=found.name,
+        weights=weights,
+        formula=found.formula,
+        parameters=sum(weight.parameters for weight in weights),
+        total=total,
+        share=total / count_parameters(arch).total,
+        explanation=found.explanation,
+    )
+
+
+def first_shown(method: Method, trained: TrainableCount) -> int:
+    """The layer that is drawn unless another is asked for: the last that holds anything."""
+    return 0 if method.family == "prompt" else max(trained.layers, default=0)
 
 
 def overlay_for(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from explorer.figures.diagram.canvas import Canvas
+from explorer.figures.diagram.overlay.part import MethodPart
 from explorer.figures.diagram.overlay.plain import AttentionPlan, Overlay
 from explorer.figures.diagram.overlay.prompts import Vectors, draw_vectors, room_for
 from explorer.figures.diagram.plan import Naming
@@ -37,10 +38,9 @@ class LlamaAdapterOverlay(Overlay):
         """The rows of the prompts' keys and values."""
         return room_for(1) if row == "v_proj" else 0.0
 
-    def draw_attention(self, canvas: Canvas, plan: AttentionPlan, subject: Naming) -> None:
-        """Prompts through the layer's own projections, into a second softmax, through a gate."""
+    def _vectors(self, subject: Naming) -> Vectors:
         gates = subject.arch.num_attention_heads if self.gate_per_head else 1
-        prompts = Vectors(
+        return Vectors(
             letter="P",
             number=self.adapter_len,
             words=f"{self.adapter_len} prompts: no norm, no position",
@@ -48,4 +48,11 @@ class LlamaAdapterOverlay(Overlay):
             gate_numbers=gates,
             gate_words="one a head" if self.gate_per_head else "one a layer",
         )
-        draw_vectors(canvas, plan, subject, (prompts,))
+
+    def parts(self, subject: Naming) -> dict[str, MethodPart]:
+        """Prompts, second attention, gate."""
+        return self._vectors(subject).parts(subject)
+
+    def draw_attention(self, canvas: Canvas, plan: AttentionPlan, subject: Naming) -> None:
+        """Prompts through the layer's own projections, into a second softmax, through a gate."""
+        draw_vectors(canvas, plan, subject, (self._vectors(subject),))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from explorer.figures.diagram.canvas import Box, Canvas, Caption, Kind
 from explorer.figures.diagram.overlay.lora import GAP, SMALL
+from explorer.figures.diagram.overlay.part import MethodPart, sites_of
 from explorer.figures.diagram.overlay.plain import AttentionPlan, Overlay
 from explorer.figures.diagram.overlay.prompts import Vectors, draw_vectors, room_for
 from explorer.figures.diagram.plan import Naming, Slot
@@ -65,12 +66,11 @@ class LlamaAdapterV2Overlay(Overlay):
         canvas.wire([bias.top, (bias.top[0], box.y + box.height)], "hot")
         self._scales(canvas, slot, scale)
         if self.r:
-            x, row = slot.join[0] + 12 * slot.forward, scale.middle[1] + 4
-            numbers = brief(self.r * (slot.d_in + slot.d_out))
-            words = f"+ B A, r = {self.r}: {numbers}"
-            canvas.text(
-                (x, row), words, "edge hot-text", "start" if slot.forward > 0 else "end", 130
-            )
+            towards = slot.forward
+            x = slot.join[0] + 10 * towards
+            pill = Box(x if towards > 0 else x - 92, scale.middle[1] - 8, 92, 19)
+            words, spoken = f"+ B A, r = {self.r}", f"LoRA beside {slot.name}"
+            canvas.operation(pill, words, f"method.{slot.name}.BA", spoken, "trained")
 
     def _scales(self, canvas: Canvas, slot: Slot, scale: Box) -> None:
         """From s to the product with the input (chat) or with the output (paper)."""
@@ -83,20 +83,47 @@ class LlamaAdapterV2Overlay(Overlay):
         canvas.wire([start, (x, row), (x, y + 8)], "hot")
         canvas.node((x, y), "×", "hot", 7)
 
-    def draw_attention(self, canvas: Canvas, plan: AttentionPlan, subject: Naming) -> None:
+    def _sets(self, subject: Naming) -> tuple[Vectors, ...]:
         """Image tokens in the first layers, prompts in the late ones."""
         heads = subject.arch.num_attention_heads
         gate = "tanh(g)" if self.tanh else "g"
-        sets = []
-        for number, letter, words, trained in (
-            (self.visual_tokens, "image tokens", "image tokens: early fusion", False),
-            (self.adapter_len, "P", "prompts: no norm, no position", True),
-        ):
-            if number:
-                said = f"{number} {words}"
-                sets.append(
-                    Vectors(
-                        letter, number, said, gate, heads, "one a head", trained, "W with s and b"
-                    )
-                )
-        draw_vectors(canvas, plan, subject, tuple(sets))
+        return tuple(
+            Vectors(
+                letter, number, f"{number} {words}", gate, heads, "one a head", trained,
+                "W with s and b",
+            )
+            for number, letter, words, trained in (
+                (self.visual_tokens, "image tokens", "image tokens: early fusion", False),
+                (self.adapter_len, "P", "prompts: no norm, no position", True),
+            )
+            if number
+        )  # fmt: skip
+
+    def parts(self, subject: Naming) -> dict[str, MethodPart]:
+        """Scale, bias and LoRA of every linear; prompts, image tokens and their gates."""
+        found = {}
+        for site in sites_of(subject, LINEARS):
+            start = f"method.{site.name}"
+            width = site.d_in if self.chat else site.d_out
+            found[f"{start}.s"] = MethodPart(
+                f"Scale of {site.name}", (("scale", (width,)),),
+                "W(s ⊙ x) + b" if self.chat else "s ⊙ (Wx + b)",
+                "One factor a channel, 1 at the start.",
+            )  # fmt: skip
+            found[f"{start}.b"] = MethodPart(
+                f"Bias of {site.name}", (("bias", (site.d_out,)),), "Wx + b",
+                "One number a channel of the output, 0 at the start.",
+            )  # fmt: skip
+            if self.r:
+                low_rank = (("lora_A", (self.r, site.d_in)), ("lora_B", (site.d_out, self.r)))
+                found[f"{start}.BA"] = MethodPart(
+                    f"LoRA beside {site.name}", low_rank, "y + B A x",
+                    "An optional low-rank branch with factor 1; B is 0 at the start.",
+                )  # fmt: skip
+        for vectors in self._sets(subject):
+            found |= vectors.parts(subject)
+        return found
+
+    def draw_attention(self, canvas: Canvas, plan: AttentionPlan, subject: Naming) -> None:
+        """Image tokens and prompts, each with a second softmax and a gate."""
+        draw_vectors(canvas, plan, subject, self._sets(subject))

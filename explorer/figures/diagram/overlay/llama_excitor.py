@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from explorer.figures.diagram import plan as at
 from explorer.figures.diagram.canvas import Box, Canvas, Caption
 from explorer.figures.diagram.overlay.lora import SMALL
+from explorer.figures.diagram.overlay.part import MethodPart
 from explorer.figures.diagram.overlay.plain import AttentionPlan, Overlay
 from explorer.figures.diagram.plan import Naming
 from explorer.figures.diagram.text import brief, shape
@@ -27,6 +28,36 @@ class LlamaExcitorOverlay(Overlay):
     def lead(self, subject: Naming) -> str:
         """What changes and what does not."""
         return "only the keys change, to k + g·e: attention is reweighted, values stay the base's"
+
+    def parts(self, subject: Naming) -> dict[str, MethodPart]:
+        """D, U, the prompts, the extra keys, the gate."""
+        arch = subject.arch
+        hidden, width = arch.hidden_size, arch.q_dim
+        gates = arch.num_attention_heads if self.gate_per_head else 1
+        return {
+            "method.D": MethodPart(
+                "D", (("down", (self.r, hidden)),), f"D x, D[{self.r}, {hidden}]",
+                "Half of the low-rank map that makes the extra queries.",
+            ),
+            "method.U": MethodPart(
+                "U", (("up", (width, self.r)),), f"e_q = U D x, U[{width}, {self.r}]",
+                "The other half; it starts with random values, for with U = 0 and g = 0 nothing "
+                "would ever learn.",
+            ),
+            "method.prompt": MethodPart(
+                "Prompts", (("prompt", (self.adapter_len, width)),),
+                f"P[{self.adapter_len}, {width}]",
+                "Learned vectors that are key and value at once in the extra attention.",
+            ),
+            "method.extra": MethodPart(
+                "Extra keys", (), "e = softmax(U D x Pᵀ / √h) P",
+                "What each token reads from the prompts becomes an addition to its key.",
+            ),
+            "method.gate": MethodPart(
+                "Gate", (("gate", (gates,)),), "k + g · e",
+                "The cold-start factor: from 0, the keys are the base's own.",
+            ),
+        }  # fmt: skip
 
     def key_heads(self, subject: Naming) -> int:
         """e has every query head's width, so keys are widened to all heads."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from explorer.figures.diagram.canvas import Box, Canvas, Caption
+from explorer.figures.diagram.overlay.part import MethodPart, sites_of
 from explorer.figures.diagram.overlay.plain import Overlay
 from explorer.figures.diagram.plan import ROW, Naming, Slot
 from explorer.figures.diagram.text import brief, plain
@@ -25,6 +26,31 @@ class LoraOverlay(Overlay):
     def lead(self, subject: Naming) -> str:
         """Rank and scale."""
         return f"y = W₀x + {self.scale_name} · B A x with r = {self.r}"
+
+    def parts(self, subject: Naming) -> dict[str, MethodPart]:
+        """A and B of every target, m with DoRA."""
+        found = {}
+        for site in sites_of(subject, self.targets):
+            down = ("lora_A", (self.r, site.d_in))
+            up = ("lora_B", (site.d_out, self.r))
+            found[f"method.{site.name}.A"] = MethodPart(
+                f"A beside {site.name}", (down,), f"A x, A[{self.r}, {site.d_in}]",
+                "Maps the linear's input down to the rank. It starts with random values.",
+            )  # fmt: skip
+            found[f"method.{site.name}.B"] = MethodPart(
+                f"B beside {site.name}", () if self.frozen_b else (up,),
+                f"{self.scale_name} · B (A x), B[{site.d_out}, {self.r}]",
+                "Maps back up to the linear's output. It starts at zero, so that training begins "
+                "at the base model; afterwards B A can be folded into W.",
+            )  # fmt: skip
+            if self.dora:
+                found[f"method.{site.name}.m"] = MethodPart(
+                    f"Magnitude of {site.name}",
+                    (("lora_magnitude_vector", (site.d_out,)),),
+                    "W' = m (W₀ + sBA) / ‖W₀ + sBA‖, row by row",
+                    "DoRA trains the length of each row of the weight apart from its direction.",
+                )
+        return found
 
     def below(self, site: str) -> float:
         """Room for the row of A and B."""
@@ -70,12 +96,12 @@ class LoraOverlay(Overlay):
         canvas.box(box, caption, f"method.{site}.{letter}", kind)
 
     def _scaled(self, canvas: Canvas, slot: Slot, row: float) -> None:
-        said = [f"× {self.scale_name} = {plain(round(self.scale, 4))}"]
+        words = f"× {self.scale_name} = {plain(round(self.scale, 4))}"
+        outwards = slot.forward > 0
+        x = slot.join[0] + 10 * slot.forward
+        canvas.text((x, row + 10), words, "edge hot-text", "start" if outwards else "end", 124)
         if self.dora:
-            said += [f"rows to length m [{slot.d_out}]"]
-        for number, words in enumerate(said):
-            y = row + 10 + 13 * number
-            if slot.forward > 0:
-                canvas.text((slot.join[0] + 10, y), words, "edge hot-text", room=150)
-            else:
-                canvas.text((slot.join[0] - 10, y), words, "edge hot-text", "end", 124)
+            pill = Box(x if outwards else x - 76, row + 17, 76, 19)
+            spoken = f"lengths of the rows of {slot.name}"
+            part = f"method.{slot.name}.m"
+            canvas.operation(pill, f"m [{slot.d_out}]", part, spoken, "trained")

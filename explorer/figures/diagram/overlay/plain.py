@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from explorer.budget.trainable import TrainableCount
 from explorer.figures.diagram.canvas import Box, Canvas, Kind
+from explorer.figures.diagram.overlay.part import MethodPart
 from explorer.figures.diagram.plan import Naming, Slot
 
 
@@ -48,6 +49,10 @@ class Overlay:
     def key_heads(self, subject: Naming) -> int:
         """Key heads that reach the attention."""
         return subject.arch.num_key_value_heads
+
+    def parts(self, subject: Naming) -> dict[str, MethodPart]:
+        """What the method adds to this layer, by the id of the box."""
+        return {}
 
     def below(self, site: str) -> float:
         """Room that the method needs under a linear."""

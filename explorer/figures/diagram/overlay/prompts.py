@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from explorer.figures.diagram import plan as at
 from explorer.figures.diagram.canvas import Box, Canvas, Caption
+from explorer.figures.diagram.overlay.part import MethodPart
 from explorer.figures.diagram.overlay.plain import AttentionPlan
 from explorer.figures.diagram.plan import Naming
 from explorer.figures.diagram.text import brief, shape
@@ -25,6 +26,28 @@ class Vectors:
     gate_words: str
     trained: bool = True
     ghost: str = "same frozen W"
+
+    def parts(self, subject: Naming) -> dict[str, MethodPart]:
+        """The vectors, the second attention, the gate."""
+        size = (self.number, subject.arch.hidden_size)
+        held = (("prompt", size),) if self.trained else ()
+        about = (
+            "Learned vectors that every query of the layer may attend to. They pass the layer's "
+            "own key and value projections, without norm and without position."
+            if self.trained
+            else "Image tokens, projected to the model's width, that the first layers attend to."
+        )
+        return {
+            self.part: MethodPart(self.words, held, f"P[{size[0]}, {size[1]}]", about),
+            f"{self.part}.core": MethodPart(
+                "Second attention", (), "softmax(q pkᵀ / √h) pv",
+                "A softmax of its own, so that the vectors take no weight away from the text.",
+            ),
+            f"{self.part}.gate": MethodPart(
+                "Gate", (("gate", (self.gate_numbers,)),), f"o + {self.gate} o_p",
+                "Starts at zero: at first nothing is added, and only the gate has a gradient.",
+            ),
+        }  # fmt: skip
 
     @property
     def part(self) -> str:

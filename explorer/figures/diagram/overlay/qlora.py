@@ -8,6 +8,7 @@ from explorer.figures.diagram import plan as at
 from explorer.figures.diagram.canvas import Box, Canvas, Caption
 from explorer.figures.diagram.overlay.llama_adapter_v2 import LINEARS
 from explorer.figures.diagram.overlay.lora import LoraOverlay
+from explorer.figures.diagram.overlay.part import MethodPart
 from explorer.figures.diagram.plan import Naming, Slot
 from explorer.figures.diagram.text import plain
 from explorer.figures.nf4 import BLOCK, LEVELS, SCALE_BLOCK, bits_per_weight, quantize
@@ -27,6 +28,25 @@ class QLoraOverlay(LoraOverlay):
         bits = plain(round(bits_per_weight(self.double), 3))
         said = "with double quantization" if self.double else "with one scale a block"
         return f"frozen weights in NF4, {bits} bits each {said}; LoRA with r = {self.r} beside them"
+
+    def parts(self, subject: Naming) -> dict[str, MethodPart]:
+        """LoRA's, and the three steps of the storage."""
+        bits = f"{bits_per_weight(self.double):.3f} bits a weight"
+        return super().parts(subject) | {
+            "method.nf4.block": MethodPart(
+                "A block", (), f"{BLOCK} weights · 4 bits = {BLOCK // 2} bytes",
+                "The weight is read row by row and cut into blocks, which may cross rows.",
+            ),
+            "method.nf4.levels": MethodPart(
+                "NF4 levels", (), "code = nearest level to w / max|w| of the block",
+                "Sixteen quantiles of a normal distribution, zero among them, scaled to ±1.",
+            ),
+            "method.nf4.scales": MethodPart(
+                "Scales", (), bits,
+                "Each block keeps its largest absolute value; double quantization stores these "
+                "scales in 8 bits, with one 32-bit scale for 256 of them.",
+            ),
+        }  # fmt: skip
 
     def stored(self, site: str) -> str:
         """Linears are stored in 4 bits; the head, the embedding and fused experts are not."""

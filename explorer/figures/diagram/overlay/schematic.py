@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from explorer.figures.diagram import plan as at
 from explorer.figures.diagram.canvas import Box, Canvas, Caption
 from explorer.figures.diagram.overlay.lora import GAP, SMALL
+from explorer.figures.diagram.overlay.part import MethodPart, sites_of
 from explorer.figures.diagram.overlay.plain import Overlay
 from explorer.figures.diagram.plan import ROW, Naming, Slot
 from explorer.figures.diagram.text import brief, plain, shape
@@ -14,17 +15,17 @@ from explorer.figures.diagram.text import brief, plain, shape
 EFFECTS: dict[str, tuple[str, str]] = {
     "low-rank": ("add", "ΔW of low rank"),
     "Kronecker and Hadamard": ("add", "ΔW by products"),
-    "shared vectors": ("add", "vectors; the rest shared"),
+    "shared vectors": ("add", "small vectors"),
     "orthogonal": ("before", "a rotation"),
     "frequency": ("add", "a spectrum of ΔW"),
     "sparse": ("within", "few entries of W"),
     "scaling and bias": ("after", "a vector"),
-    "routing": ("add", "a mixture of adapters"),
+    "routing": ("add", "mixed adapters"),
 }
 FORMS: dict[str, tuple[str, str]] = {
     "adalora": ("add", "P Λ Q, rank pruned"),
     "beft": ("bias", "b"),
-    "boft": ("before", "R₁ R₂ … butterflies"),
+    "boft": ("before", "butterflies R₁ R₂"),
     "c3a": ("add", "circulant blocks"),
     "fourierft": ("add", "n of 2-D spectrum"),
     "gralora": ("add", "k × k blocks of BA"),
@@ -34,7 +35,7 @@ FORMS: dict[str, tuple[str, str]] = {
     "loha": ("add", "(B₁A₁) ⊙ (B₂A₂)"),
     "lokr": ("add", "C ⊗ BA"),
     "oft": ("before", "blocks of R"),
-    "randlora": ("add", "Λ B Γ A, B and A fixed"),
+    "randlora": ("add", "Λ B Γ A: Λ, Γ"),
     "road": ("after", "2-D rotations"),
     "shira": ("within", "entries at random"),
     "vera": ("add", "b, d; A and B fixed"),
@@ -61,6 +62,16 @@ class SiteOverlay(Overlay):
             "within": "it changes entries of the weight itself",
         }[self.effect]
         return f"{self.form} on {', '.join(self.numbers)}: {how} (schematic)"
+
+    def parts(self, subject: Naming) -> dict[str, MethodPart]:
+        """One a linear; the numbers are those of the method's formula, in no shape of their own."""
+        return {
+            f"method.{site.name}": MethodPart(
+                f"{self.name} on {site.name}", (("trained", (self.numbers[site.name],)),),
+                self.form, self.lead(subject),
+            )
+            for site in sites_of(subject, frozenset(self.numbers))
+        }  # fmt: skip
 
     def below(self, site: str) -> float:
         """Room for the box."""
@@ -104,6 +115,12 @@ class TokensOverlay(Overlay):
 
     number: int = 20
     words: str = "virtual tokens in front of the text"
+
+    def parts(self, subject: Naming) -> dict[str, MethodPart]:
+        """The vectors, which no layer holds."""
+        size = (self.number, subject.arch.hidden_size)
+        about = f"{self.number} {self.words}."
+        return {"method.prompt": MethodPart("Vectors", (("vectors", size),), shape(*size), about)}
 
     def layers(self) -> frozenset[int]:
         """No layer holds anything."""
@@ -150,6 +167,17 @@ class PrefixOverlay(Overlay):
             f"{self.number} learned keys and values a layer, in the same softmax as the text's: "
             "they stand in the KV cache before the first token (schematic)"
         )
+
+    def parts(self, subject: Naming) -> dict[str, MethodPart]:
+        """Keys and values."""
+        size = (self.number, subject.arch.kv_dim)
+        return {
+            f"method.prefix.{name}": MethodPart(
+                f"Prefix {name}", ((name, size),), shape(*size),
+                f"{self.number} learned {name} that every token of the text sees.",
+            )
+            for name in ("keys", "values")
+        }  # fmt: skip
 
     def footer(self, subject: Naming) -> float:
         """Room for the two rows."""
