@@ -96,13 +96,18 @@ RUN_EVENT: TypeAdapter[Any] = TypeAdapter(RunEvent)
 
 
 class Token(Record):
-    """One token of a column's answer. `text` may be empty while a character is unfinished."""
+    """One token of a column's answer. `text` may be empty while a character is unfinished.
+
+    `alternatives` are the likeliest tokens at this step: id, text, log-probability.
+    """
 
     kind: Literal["token"] = "token"
     column: str
+    index: int
     text: str
     token_id: int
     logprob: float  # of the token under the column's own distribution, before sampling settings
+    alternatives: tuple[tuple[int, str, float], ...] = ()
 
 
 class ColumnDone(Record):
@@ -115,20 +120,22 @@ class ColumnDone(Record):
     prompt_tokens: int
     tokens_per_second: float
     time_to_first_token: float  # seconds from the start of the comparison's first forward pass
-    stop_reason: Literal["end", "length", "stopped"]
+    stop_reason: Literal["end", "stop", "length"]  # end of turn, a stop text, the limit
 
 
 class SelfCheck(Record):
     """Whether a column is what it says: the base untouched, or an adapter that changes it.
 
-    For the base column `max_difference` is to the untouched model's logits and has to be 0; for
-    an adapter it is to the base's, and `kl` is KL(adapter ‖ base) at the first token, in nats.
+    For the base column `max_difference` is to the logits that the model gave when it was loaded
+    and to those of a plain forward pass of it. For an adapter it is to the base's logits at the
+    first new token, and `kl` is KL(adapter ‖ base) there, in nats.
     """
 
     kind: Literal["self_check"] = "self_check"
     column: str
     passed: bool
     max_difference: float
+    alone_difference: float  # between the column side by side with others and by itself
     kl: float
     note: str = ""
 

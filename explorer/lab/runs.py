@@ -22,13 +22,14 @@ JOB, EVENTS, RESULT, OWNER, STOP = "job.json", "events.jsonl", "result.json", "o
 ADAPTER, STDERR = "adapter", "stderr.log"
 RUN_ID = re.compile(r"\d{8}-\d{6}-\d{6}-[0-9a-f]{8}")
 
-StateName = Literal["queued", "running", "stopped", "failed", "done"]
+EndName = Literal["stopped", "failed", "done"]
+StateName = Literal["queued", "running"] | EndName
 
 
 class Result(BaseModel):
     """`result.json`: how a run ended. Values that were never reached are left out."""
 
-    state: Literal["done", "stopped", "failed"]
+    state: EndName
     reason: str = ""
     job: dict[str, Any] = {}
     seed: int | None = None
@@ -58,6 +59,12 @@ class Result(BaseModel):
     forgetting: float | None = None
     adapter_bytes: int | None = None
     forecast: dict[str, Any] = {}  # filled in by whoever planned the run
+
+    @classmethod
+    def of(cls, job: TrainJob, state: "EndName", reason: str) -> "Result":
+        """The result of a run that ends now with nothing measured."""
+        values = {"job": job.model_dump(mode="json"), "seed": job.seed, "ended": time.time()}
+        return cls(state=state, reason=reason, **values)
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,11 @@ class Run:
     def adapter(self) -> Path:
         """The folder of the learnt adapter; it may not exist yet."""
         return self.folder / ADAPTER
+
+    @property
+    def stderr(self) -> Path:
+        """What the worker complained about while it carried out the run."""
+        return self.folder / STDERR
 
     @property
     def created(self) -> dt.datetime:
@@ -151,11 +163,10 @@ class Run:
 
     def fail(self, reason: str) -> None:
         """End a run whose process cannot do it itself."""
-        job = json.loads((self.folder / JOB).read_bytes())
-        self.finish(Result(state="failed", reason=reason, job=job, ended=time.time()))
+        self.finish(Result.of(self.job, "failed", reason))
 
     def _why(self) -> str:
-        log = self.folder / STDERR
+        log = self.stderr
         lines = log.read_text(errors="replace").splitlines() if log.exists() else []
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return last or "the process that ran it ended without a word"

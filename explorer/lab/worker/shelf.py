@@ -37,6 +37,7 @@ class Loaded:
     tokenizer: PreTrainedTokenizerBase
     quantization: Quantization
     dtype: torch.dtype
+    probed: torch.Tensor  # the logits of `probe` when the weights were fresh
     measured: dict[Any, Any] = field(default_factory=dict)  # results that hold as long as it does
 
     @property
@@ -99,7 +100,14 @@ class Shelf:
         model.requires_grad_(False).eval()
         if quantization != "none":
             prepare_quantized(model)
-        return Loaded(base, model, tokenizer, quantization, dtype)
+        return Loaded(base, model, tokenizer, quantization, dtype, probe(model))
+
+
+@torch.no_grad()
+def probe(model: PreTrainedModel) -> torch.Tensor:
+    """Logits [V] after a fixed text: as long as the weights are untouched, always the same."""
+    ids = torch.arange(1, 25, device=model.device)[None] % model.config.vocab_size
+    return model(input_ids=ids, use_cache=False, logits_to_keep=1).logits[0, -1].float()
 
 
 def bitsandbytes_settings(

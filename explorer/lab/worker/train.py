@@ -53,7 +53,8 @@ class Training:
             self._end("stopped", "the program that ran it was closed")
             raise
         except Exception as error:  # the one place that words what nobody foresaw
-            traceback.print_exc()
+            with self.run.stderr.open("a", encoding="utf-8") as file:
+                traceback.print_exc(file=file)
             self._end("failed", f"{type(error).__name__}: {error}")
         else:
             self._end("done", "")

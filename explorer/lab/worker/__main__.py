@@ -1,0 +1,102 @@
+"""`python -m explorer.lab.worker`: serve an engine over pipes, or carry out one run's job.
+
+python -m explorer.lab.worker [--device cuda:0]            JSON lines on stdin and stdout
+accelerate launch -m explorer.lab.worker --run FOLDER      one run, on as many devices
+"""
+
+import argparse
+import os
+import queue
+import sys
+import threading
+from pathlib import Path
+from typing import TextIO
+
+import torch
+from accelerate import PartialState
+
+from explorer.lab.protocol import TO_WORKER, Over, Stop, Submit, Told
+from explorer.lab.runs import Run
+from explorer.lab.worker.precision import set_threads
+from explorer.lab.worker.shelf import Shelf
+from explorer.lab.worker.train import Training
+from explorer.lab.worker.worker import Worker
+
+Order = Submit | Stop | None  # None: the engine is gone
+GRACE = 20.0  # seconds that a bit of work may take after the engine has gone
+
+
+def main() -> None:
+    """Read the command line and do as it says."""
+    parser = argparse.ArgumentParser(prog="explorer.lab.worker")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--run", type=Path, help="a run folder to carry out, then leave")
+    args = parser.parse_args()
+    if args.run:
+        run_once(args.run)
+    else:
+        serve(Worker(args.device), lines_out())
+
+
+def run_once(folder: Path) -> None:
+    """Carry out one run; under `accelerate launch` every process takes its share of each batch."""
+    set_threads()
+    state = PartialState(cpu=not torch.cuda.is_available())
+    folder = folder.absolute()
+    training = Training(Run(folder.name, folder), Shelf(state.device), not state.is_main_process)
+    for _ in training.go():
+        pass
+
+
+def serve(worker: Worker, out: TextIO) -> None:
+    """Work while the engine lives: take orders between turns, tell what happens."""
+    orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
+    threading.Thread(target=read_orders, args=(sys.stdin, orders), daemon=True).start()
+    try:
+        while take_orders(worker, orders, out):
+            tell(worker.poll(), out)
+    except BrokenPipeError:
+        pass  # the engine is gone: nobody is left to tell
+    finally:
+        worker.close()
+
+
+def take_orders(worker: Worker, orders: "queue.SimpleQueue[Order]", out: TextIO) -> bool:
+    """Take all that has come in, or wait when there is nothing to do; False at the end."""
+    while not (worker.busy and orders.empty()):
+        order = orders.get()
+        if order is None:
+            return False
+        if isinstance(order, Submit):
+            worker.submit(order.task, order.request)
+        else:
+            tell(worker.stop(order.task), out)
+    return True
+
+
+def read_orders(source: TextIO, orders: "queue.SimpleQueue[Order]") -> None:
+    """Pass orders on; when the engine is gone, leave, by force if a turn does not end."""
+    for line in source:
+        orders.put(TO_WORKER.validate_json(line))
+    orders.put(None)
+    threading.Event().wait(GRACE)
+    os._exit(1)
+
+
+def tell(messages: "list[Told | Over]", out: TextIO) -> None:
+    """Write messages as lines; an engine that is gone is noticed by the reader."""
+    for message in messages:
+        out.write(message.model_dump_json() + "\n")
+    if messages:
+        out.flush()
+
+
+def lines_out() -> TextIO:
+    """A private copy of stdout; whatever else prints goes to stderr and cannot spoil a line."""
+    private = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return private
+
+
+if __name__ == "__main__":
+    main()
