@@ -11,6 +11,7 @@ from explorer.catalogue.architecture import Architecture
 from explorer.figures.diagram.parts import part_details
 from explorer.ui.cards.values import number, share
 from explorer.ui.markup import element, joined
+from explorer.ui.saving import save_buttons
 
 # A click, Enter or Space on a box tells the server which part it is.
 OPEN_PARTS = """
@@ -26,28 +27,6 @@ element.addEventListener("click", open);
 element.addEventListener("keydown", open);
 """
 
-SAVE = """(svg, name) => {
-  if (!svg) return;
-  const save = (blob, kind) => {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(blob);
-    link.download = name + "." + kind;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-  };
-  const blob = new Blob([svg], { type: "image/svg+xml" });
-  if (KIND === "svg") return save(blob, "svg");
-  const image = new Image();
-  image.onload = () => {
-    const canvas = document.createElement("canvas");
-    canvas.width = 2 * image.naturalWidth;
-    canvas.height = 2 * image.naturalHeight;
-    canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
-    canvas.toBlob((png) => save(png, "png"), "image/png");
-  };
-  image.src = "data:image/svg+xml;charset=utf-8," + encodeURIComponent(svg);
-}"""
-
 
 @dataclass(frozen=True)
 class Diagram:
@@ -55,32 +34,17 @@ class Diagram:
 
     drawing: gr.HTML
     details: gr.HTML
-    save_svg: gr.Button
-    save_png: gr.Button
-    file: gr.Textbox
-    file_name: gr.Textbox
 
 
-def lay_out() -> Diagram:
-    """The drawing in a box that scrolls, what a click opens, and the two buttons."""
+def lay_out(export: Callable[..., tuple[str, str]], inputs: Sequence[Component]) -> Diagram:
+    """The drawing in a box that scrolls, what a click opens, and the buttons that save it.
+
+    `export(kind, *inputs)` gives the SVG as a document of its own, and a name for the file.
+    """
     drawing = gr.HTML(js_on_load=OPEN_PARTS, elem_classes="diagram", label="Diagram")
     details = gr.HTML(elem_classes="part-details", label="Part")
-    with gr.Row(elem_classes="actions"):
-        save_svg = gr.Button("Save as SVG", size="sm")
-        save_png = gr.Button("Save as PNG", size="sm")
-    file = gr.Textbox(visible="hidden", label="File")
-    file_name = gr.Textbox(visible="hidden", label="File name")
-    return Diagram(drawing, details, save_svg, save_png, file, file_name)
-
-
-def wire_saving(
-    diagram: Diagram, export: Callable[..., tuple[str, str]], inputs: Sequence[Component]
-) -> None:
-    """Let the buttons save what `export` makes of the inputs: the SVG and a name for it."""
-    for button, kind in ((diagram.save_svg, "svg"), (diagram.save_png, "png")):
-        held = [diagram.file, diagram.file_name]
-        drawn = button.click(export, list(inputs), held, api_visibility="private")
-        drawn.then(None, held, None, js=SAVE.replace("KIND", f'"{kind}"'), api_visibility="private")
+    save_buttons({"svg": "Save as SVG", "png": "Save as PNG"}, export, inputs)
+    return Diagram(drawing, details)
 
 
 def part_card(arch: Architecture, part: str) -> Markup:

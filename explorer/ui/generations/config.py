@@ -44,8 +44,8 @@ def build(page: Page) -> None:
         layer = gr.Slider(1, 126, value=1, step=1, label="Layer", scale=1)
         draw = gr.Button("Draw it", variant="primary", scale=1, min_width=120)
     card = gr.HTML()
-    parts = diagram.lay_out()
     inputs = [text, level, layer]
+    parts = diagram.lay_out(export, [*inputs, page.theme])
     gr.on(
         [draw.click, level.change, layer.release],
         drawing, inputs, [card, parts.drawing, parts.details, layer],
@@ -54,7 +54,6 @@ def build(page: Page) -> None:
     parts.drawing.opened(
         opened, text, parts.details, api_visibility="private", show_progress="hidden"
     )
-    diagram.wire_saving(parts, export, [*inputs, page.theme])
     gr.api(config_shape, api_name="config_shape")
     gr.api(config_diagram, api_name="config_diagram")
 
@@ -76,11 +75,11 @@ def opened(text: str, event: gr.EventData) -> str:
 
 
 @told
-def export(text: str, level: str, layer: int, theme: str) -> tuple[str, str]:
+def export(kind: str, text: str, level: str, layer: int, theme: str) -> tuple[str, str]:
     """The drawing as a file of its own, and its name."""
     arch = architecture_from_text(text)
     svg = drawings.draw(arch, NAME, level, layer - 1, Rendering(theme, standalone=True))
-    return svg, f"config-{level}-{layer}"
+    return svg, f"config-{level}-{layer}.{kind}"
 
 
 @told
@@ -103,4 +102,4 @@ def config_diagram(config: str, level: str = "block", layer: int = 1, theme: str
         layer: which layer, from 1.
         theme: "light" or "dark".
     """
-    return export(config, level, layer, theme)[0]
+    return export("svg", config, level, layer, theme)[0]

@@ -51,8 +51,8 @@ def _diagram(page: Page, handlers: "Handlers", model: gr.Dropdown) -> dict[str, 
     with gr.Row(elem_classes="pick"):
         level = views.chooser(drawings.LEVELS, "Level")
         layer = gr.Slider(1, 126, value=1, step=1, label="Layer", scale=1)
-    parts = diagram.lay_out()
     inputs = [model, level, layer]
+    parts = diagram.lay_out(handlers.export, [*inputs, page.theme])
     gr.on(
         [page.visited.change, *(part.change for part in inputs)],
         handlers.drawing, inputs, [parts.drawing, parts.details, layer],
@@ -61,7 +61,6 @@ def _diagram(page: Page, handlers: "Handlers", model: gr.Dropdown) -> dict[str, 
     parts.drawing.opened(
         handlers.opened, model, parts.details, api_visibility="private", show_progress="hidden"
     )
-    diagram.wire_saving(parts, handlers.export, [*inputs, page.theme])
     return {"level": level, "layer": layer}
 
 
@@ -101,7 +100,7 @@ class Handlers:
             layer: which layer, from 1.
             theme: "light" or "dark".
         """
-        return self.export(model, level, layer, theme)[0]
+        return self.export("svg", model, level, layer, theme)[0]
 
     @told
     def drawing(self, model: str, level: str, layer: int) -> tuple[str, str, dict]:
@@ -122,11 +121,11 @@ class Handlers:
         return diagram.part_card(arch, event.part) if arch else ""
 
     @told
-    def export(self, model: str, level: str, layer: int, theme: str) -> tuple[str, str]:
+    def export(self, kind: str, model: str, level: str, layer: int, theme: str) -> tuple[str, str]:
         """The drawing as a file of its own, and its name."""
         found = self.catalogue.model(model)
         if found.architecture is None:
             raise ExplorerError(f"The shape of {display_name(found)} was never published.")
         style = Rendering(theme, standalone=True)
         svg = drawings.draw(found.architecture, display_name(found), level, layer - 1, style)
-        return svg, f"{model}-{level}-{layer}"
+        return svg, f"{model}-{level}-{layer}.{kind}"

@@ -36,7 +36,7 @@ def build(page: Page) -> tuple[dict[str, Component], gr.Dataframe]:
         show_search="search",
         max_height=620,
         type="array",
-        elem_classes="data",
+        elem_classes=["data", "models"],
     )
     gr.on(
         [page.visited.change, *(part.change for part in filters.values())],

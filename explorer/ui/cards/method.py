@@ -1,0 +1,219 @@
+"""A method's card: the figures on a chosen model, then everything that its file says."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from explorer.budget.trainable import TrainableCount
+from explorer.catalogue.capability import Capability
+from explorer.catalogue.method import Method, Note
+from explorer.catalogue.paper import Paper
+from explorer.ui.cards.sources import Find, sourced
+from explorer.ui.cards.values import bytes_words, number, share
+from explorer.ui.markup import element, joined, link
+
+LABELS = {
+    "trains": "trains",
+    "uses_all": "uses all it trains",
+    "generates": "generates with a cache",
+    "merges": "merges into the base",
+    "four_bit": "works on a 4-bit base",
+    "several": "several on one base",
+    "disables": "can be switched off",
+    "left_padding": "takes left padding",
+    "saves": "saves and loads",
+}
+ABILITIES = {n: LABELS.get(n, n.replace("_", " ")) for n in Capability.abilities()}
+ORIGINS = {
+    "peft": "in peft",
+    "explorer": "a peft tuner of this project",
+    "torch": "plain PyTorch",
+}
+
+
+def finder_of(method: Method) -> Find:
+    """Looks up the document that a source entry of this method names."""
+    return method.source_of
+
+
+def method_head(method: Method) -> Markup:
+    """Name, family, paper and the idea."""
+    badges = [element("span", method.family, class_="badge")]
+    if method.survey:
+        badges.append(element("span", "in the survey", class_="badge accent"))
+    badges.append(element("span", ORIGINS[method.origin], class_="badge"))
+    if method.unsupported:
+        badges.append(element("span", "described, does not run here", class_="badge warn"))
+    warning = element("p", method.unsupported, class_="notice") if method.unsupported else None
+    return element(
+        "article",
+        element(
+            "header",
+            element("h2", method.name),
+            element("p", joined(badges), class_="badges"),
+            element("p", _cited(method.paper), class_="faint") if method.paper else None,
+            class_="card-head",
+        ),
+        element("p", method.idea, class_="idea"),
+        warning,
+        class_="card",
+    )
+
+
+def _cited(paper: Paper) -> Markup:
+    first = paper.authors[0] + (" and others" if len(paper.authors) > 1 else "")
+    return joined([link(paper.title, paper.url), f", {first}, {paper.venue}, {paper.year}"])
+
+
+def method_figures(method: Method, counted: TrainableCount, total: int, model_name: str) -> Markup:
+    """What it trains on the chosen model."""
+    find = finder_of(method)
+    entries = method.trainable.source
+    size = f"{bytes_words(2 * counted.total)} / {bytes_words(4 * counted.total)}"
+    told = None if counted.exact else counted.note
+    tiles = (
+        ("trainable parameters", sourced(number(counted.total), entries, find, told)),
+        (
+            f"of {model_name}",
+            sourced(share(counted.total, total), ["derived: trainable over all parameters"], find),
+        ),
+        ("saved in 16 / 32 bits", sourced(size, ["derived: two or four bytes a parameter"], find)),
+        ("layers that hold any of it", sourced(str(len(counted.layers)), entries, find)),
+    )
+    made = [
+        element(
+            "div",
+            element("span", v, class_="figure-value"),
+            element("span", k, class_="figure-label"),
+            class_="figure",
+        )
+        for k, v in tiles
+    ]
+    parts = ", ".join(f"{name} {number(n)}" for name, n in counted.by_site.items())
+    return element(
+        "article",
+        element("div", joined(made), class_="figures"),
+        element("p", "Together: ", element("code", method.trainable.formula), class_="formula"),
+        element("p", f"That is {parts}.", class_="faint") if len(counted.by_site) > 1 else None,
+        element("p", told, class_="notice") if told else None,
+        class_="card",
+    )
+
+
+def method_facts(method: Method) -> Markup:
+    """Start, saved, latency, what was measured, knobs, caveats, results, differences."""
+    find = finder_of(method)
+    left = [_plain_facts(method), _measured(method.capability, find)]
+    right = [
+        _notes("Published", method.published, find),
+        _notes("Caveats", method.caveats, find),
+    ]
+    columns = (joined(left), joined(right))
+    return element(
+        "article",
+        element("div", joined(element("div", column) for column in columns), class_="fact-groups"),
+        _knobs(method),
+        _differences(method, find),
+        class_="card",
+    )
+
+
+def _plain_facts(method: Method) -> Markup:
+    sites = ", ".join(method.sites) or "no linears of its own choosing"
+    rows = {
+        "Acts on": sites,
+        "At the start": method.initialisation,
+        "Equals the base when untrained": "yes" if method.starts_as_base else "no",
+        "What is saved": method.saved,
+        "Extra latency": method.extra_latency,
+    }
+    return _section("How it works", rows)
+
+
+def _section(title: str, rows: Mapping[str, Any]) -> Markup:
+    listed = [
+        element("div", element("dt", label), element("dd", value), class_="fact")
+        for label, value in rows.items()
+    ]
+    return element(
+        "section", element("h3", title), element("dl", joined(listed)), class_="fact-group"
+    )
+
+
+def _measured(capability: Capability | None, find: Find) -> Markup | None:
+    if capability is None:
+        return None
+    rows = {label: ability(capability, name, find) for name, label in ABILITIES.items()}
+    return _section(
+        "Measured on a tiny LLaMA", {label.capitalize(): value for label, value in rows.items()}
+    )
+
+
+def ability(capability: Capability, name: str, find: Find) -> Markup:
+    """Yes or no with its source, and the reason for a no."""
+    able = getattr(capability, name)
+    mark = element("span", "✓ yes" if able else "✗ no", class_="able" if able else "unable")
+    shown = sourced(mark, capability.source, find, capability.versions)
+    reason = capability.why.get(name)
+    return joined([shown, element("span", f" {reason}", class_="claim-note") if reason else None])
+
+
+def _notes(title: str, notes: Sequence[Note], find: Find) -> Markup | None:
+    if not notes:
+        return None
+    items = [element("li", sourced(note.text, note.source, find)) for note in notes]
+    return element(
+        "section",
+        element("h3", title),
+        element("ul", joined(items), class_="notes"),
+        class_="fact-group",
+    )
+
+
+def _knobs(method: Method) -> Markup | None:
+    if not method.knobs:
+        return None
+    rows = [
+        element(
+            "tr",
+            element("td", element("code", name)),
+            element("td", knob.range),
+            element("td", "unset" if knob.default is None else _default(knob.default)),
+            element("td", knob.help),
+        )
+        for name, knob in method.knobs.items()
+    ]
+    return table("Knobs", ("Knob", "Takes", "Default", "What it does"), rows)
+
+
+def _default(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _differences(method: Method, find: Find) -> Markup | None:
+    held = method.differences
+    if held is None:
+        return None
+    rows = [
+        element(
+            "tr", element("th", aspect, scope="row"), joined(element("td", cell) for cell in cells)
+        )
+        for aspect, cells in held.rows.items()
+    ]
+    title = sourced("How implementations differ", held.source, find)
+    return table(title, ("", *held.columns), rows)
+
+
+def table(title: Any, heads: Sequence[str], rows: Sequence[Markup]) -> Markup:
+    """A section with a table that scrolls in its own box."""
+    head = element("tr", joined(element("th", word, scope="col") for word in heads))
+    body = element("table", element("thead", head), element("tbody", joined(rows)), class_="plain")
+    return element(
+        "section",
+        element("h3", title),
+        element("div", body, class_="scroll", tabindex=0),
+        class_="fact-group wide-table",
+    )

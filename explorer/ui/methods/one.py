@@ -1,0 +1,204 @@
+"""View: one method, its drawing on a model with knobs that move it, and all that is known of it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from explorer.budget.params import count_parameters
+from explorer.budget.trainable import count_trainable
+from explorer.catalogue.catalogue import Catalogue
+from explorer.catalogue.method import Method
+from explorer.figures.diagram.block import INLINE, Rendering
+from explorer.figures.diagram.method import draw_method
+from explorer.ui import diagram, method_list, settings
+from explorer.ui.cards.method import method_facts, method_figures, method_head
+from explorer.ui.cards.model import display_name
+from explorer.ui.cards.results import results_card
+from explorer.ui.errors import told
+from explorer.ui.generations.model import HINT
+from explorer.ui.knob_form import knob_inputs
+from explorer.ui.methods.shapes import architecture_of
+from explorer.ui.settings import read as read_settings
+from explorer.ui.snippets import snippet
+from explorer.ui.tab import Page
+
+QUIET = {"api_visibility": "private", "show_progress": "hidden"}
+LATEX = [{"left": "$$", "right": "$$", "display": True}]
+
+
+def build(page: Page, model: gr.Dropdown) -> dict[str, Component]:
+    """Lay the view out; returns its inputs by URL name."""
+    handlers = Handlers(page.catalogue)
+    names = [(method.name, method.id) for method in method_list.ordered(page.catalogue)]
+    with gr.Row(elem_classes="pick"):
+        method = gr.Dropdown(names, value="lora", label="Method", scale=4, min_width=240)
+        budget = gr.Button("Budget it", variant="primary", scale=1, min_width=140)
+        lab = gr.Button("Try it in the Lab", scale=1, min_width=140)
+    head = gr.HTML()
+    equation = gr.Markdown(latex_delimiters=LATEX, elem_classes="equation", label="Equation")
+    figures = gr.HTML()
+    chosen = gr.Textbox("", visible="hidden", label="Settings", max_length=2000)
+    with gr.Accordion("Knobs", open=True):
+        _knobs(page, handlers, method, chosen)
+    layer = gr.Slider(
+        0, 126, value=0, step=1, label="Layer", info="0: the topmost that has any of it"
+    )
+    inputs = [method, model, chosen, layer]
+    parts = diagram.lay_out(handlers.export, [*inputs, page.theme])
+    facts, results = gr.HTML(), gr.HTML()
+    with gr.Row():
+        code = gr.Code(language="python", label="With peft", interactive=False)
+        bibtex = gr.Code(label="BibTeX", interactive=False)
+    card = [head, equation, facts, results, bibtex]
+    gr.on([page.visited.change, method.change], handlers.card, method, card, **QUIET)
+    method.change(handlers.settings_that_fit, [method, chosen], chosen, **QUIET)
+    gr.on(
+        [page.visited.change, *(part.change for part in inputs)], handlers.drawing, inputs,
+        [figures, parts.drawing, parts.details, layer, code], **QUIET,
+    )  # fmt: skip
+    parts.drawing.opened(handlers.opened, model, parts.details, **QUIET)
+    _hand_over(page, method, model, chosen, budget, lab)
+    for name in ("method", "method_diagram", "trainable_parameters"):
+        gr.api(getattr(handlers, name), api_name=name)
+    return {"method": method, "set": chosen, "layer": layer}
+
+
+def _knobs(page: Page, handlers: "Handlers", method: gr.Dropdown, chosen: gr.Textbox) -> None:
+    @gr.render([method, chosen], [page.visited.change, method.change], show_progress="hidden")
+    def form(name: str, text: str) -> None:
+        record = page.catalogue.method(name)
+        values = settings.values(record, settings.fitting(record, text))
+        with gr.Row(elem_classes="knobs"):
+            inputs = knob_inputs(record, values)
+        for part in inputs.values():
+            part.change(handlers.collect(record), list(inputs.values()), chosen, **QUIET)
+
+
+def _hand_over(
+    page: Page,
+    method: Component,
+    model: Component,
+    chosen: Component,
+    budget: gr.Button,
+    lab: gr.Button,
+) -> None:
+    page.hand_over(budget, "budget", {"model": model, "method": method})
+    several = gr.Dropdown(
+        method.choices, value=[method.value], multiselect=True, visible=False, label="Methods"
+    )
+    knobs = gr.Textbox(visible=False, label="Knobs")
+    gr.on([method.change, chosen.change], for_the_lab, [method, chosen], [several, knobs], **QUIET)
+    page.hand_over(lab, "lab", {"methods": several, "knobs": knobs})
+
+
+def for_the_lab(method: str, text: str) -> tuple[list[str], str]:
+    """The method and its settings as the Lab takes them."""
+    named = {f"{method}.{name}": value for name, value in settings.read(text).items()}
+    return [method], settings.write(named)
+
+
+class Handlers:
+    """What the view answers with, over one catalogue."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+
+    @told
+    def card(self, method: str) -> tuple[str, str, str, str, str]:
+        """Head, equation, facts, published results and BibTeX of a method."""
+        found = self.catalogue.method(method)
+        equation = f"$$\n{found.equation}\n$$"
+        bibtex = found.paper.bibtex if found.paper else "% no paper of its own"
+        return method_head(found), equation, method_facts(found), results_card(found), bibtex
+
+    @told
+    def settings_that_fit(self, method: str, text: str) -> str:
+        """Of the settings, those that this method takes too."""
+        return settings.fitting(self.catalogue.method(method), text)
+
+    def collect(self, method: Method) -> Callable[..., str]:
+        """What turns the values of the method's inputs into settings."""
+
+        def collected(*values: Any) -> str:
+            return settings.changed(method, dict(zip(method.knobs, values, strict=True)))
+
+        return told(collected)
+
+    @told
+    def drawing(
+        self, method: str, model: str, text: str, layer: int
+    ) -> tuple[str, str, str, dict, str]:
+        """Figures, drawing, details box, layer slider and code for these settings."""
+        found, arch = self.catalogue.method(method), architecture_of(self.catalogue, model)
+        knobs = settings.values(found, settings.fitting(found, text))
+        name = display_name(self.catalogue.model(model))
+        figures = method_figures(
+            found, count_trainable(arch, found, knobs), count_parameters(arch).total, name
+        )
+        layer = min(int(layer), arch.num_hidden_layers)
+        svg = self._draw(found, model, knobs, layer)
+        slider = gr.update(maximum=arch.num_hidden_layers, value=layer)
+        return figures, svg, HINT, slider, snippet(found, knobs)
+
+    def _draw(
+        self, method: Method, model: str, knobs: dict, layer: int, style: Rendering = INLINE
+    ) -> str:
+        record = self.catalogue.model(model)
+        arch = architecture_of(self.catalogue, model)
+        shown = layer - 1 if layer else None
+        return draw_method(arch, method, knobs, display_name(record), shown, style)
+
+    @told
+    def opened(self, model: str, event: gr.EventData) -> str:
+        """What is inside the box that was opened."""
+        return diagram.part_card(architecture_of(self.catalogue, model), event.part)
+
+    @told
+    def export(
+        self, kind: str, method: str, model: str, text: str, layer: int, theme: str
+    ) -> tuple[str, str]:
+        """The drawing as a file of its own, and its name."""
+        found = self.catalogue.method(method)
+        knobs = settings.values(found, text)
+        svg = self._draw(found, model, knobs, int(layer), Rendering(theme, standalone=True))
+        return svg, f"{method}-on-{model}.{kind}"
+
+    @told
+    def method(self, method: str) -> dict:
+        """Everything that is known of a method: idea, equation, knobs, formula, abilities, caveats.
+
+        Args:
+            method: id of a method, such as "lora" or "llama-adapter-v2".
+        """
+        return self.catalogue.method(method).model_dump(mode="json")
+
+    @told
+    def method_diagram(
+        self, method: str, model: str = "llama-3.1-8b", settings: str = "", layer: int = 0
+    ) -> str:
+        """A layer of a model with a method drawn on it, as an SVG document.
+
+        Args:
+            method: id of a method, such as "lora".
+            model: id of a model.
+            settings: knobs that differ from their defaults: "r=16; target_modules=q_proj,v_proj".
+            layer: which layer, from 1; 0 is the topmost that has any of it.
+        """
+        return self.export("svg", method, model, settings, layer, "light")[0]
+
+    @told
+    def trainable_parameters(
+        self, method: str, model: str = "llama-3.1-8b", settings: str = ""
+    ) -> dict:
+        """How many parameters a method trains on a model: total, per cent, by linear, formula.
+
+        Args:
+            method: id of a method, such as "lora".
+            model: id of a model.
+            settings: knobs that differ from their defaults: "r=16; target_modules=q_proj,v_proj".
+        """
+        found, arch = self.catalogue.method(method), architecture_of(self.catalogue, model)
+        counted = count_trainable(arch, found, read_settings(settings))
+        return vars(counted) | {"formula": found.trainable.formula}
