@@ -5,9 +5,15 @@ from collections import Counter, defaultdict
 
 import pytest
 
+from explorer.catalogue.applications import Entry, Topic
+from explorer.catalogue.benchmark import Benchmark
 from explorer.catalogue.catalogue import load_catalogue
+from explorer.catalogue.contradiction import Contradiction, Saying
 from explorer.catalogue.errors import UnknownNameError
+from explorer.catalogue.generation import Change, Generation
+from explorer.catalogue.glossary import Term
 from explorer.catalogue.load import DATA, DataFileError, read_toml
+from explorer.catalogue.model import Model
 from explorer.catalogue.record import REASONS, facts_of, source_key
 
 CATALOGUE = load_catalogue()
@@ -88,6 +94,24 @@ def test_no_text_of_the_data_holds_a_doubled_space_or_a_placeholder():
         text = path.read_text(encoding="utf-8")
         assert "???" not in text, path
         assert "TODO" not in text, path
+
+
+@pytest.mark.parametrize(
+    "record",
+    [Model, Generation, Change, Benchmark, Topic, Entry, Term, Contradiction, Saying],
+    ids=lambda record: record.__name__,
+)
+def test_the_guide_to_the_data_names_every_key(record):
+    guide = (DATA / "README.md").read_text(encoding="utf-8")
+    for key in set(record.model_fields) - {"id", "sources"}:
+        assert f"`{key}`" in guide or f"`{key} =" in guide or f"`[[{key}]]`" in guide, key
+
+
+def test_the_guide_names_every_folder_and_file_of_the_data():
+    guide = (DATA / "README.md").read_text(encoding="utf-8")
+    for path in DATA.iterdir():
+        if path.name != "README.md":
+            assert f"`{path.name}" in guide or f"{path.name}/" in guide, path.name
 
 
 def test_an_unknown_id_suggests_the_nearest():
