@@ -1,0 +1,204 @@
+"""Self-attention of one layer for a batch of adapters.
+
+Queries, keys and values of all rows come from one pass through the base's projections. The softmax
+runs a segment of rows at a time (see `cache`), prompts beside it run for the rows that have any.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from explorer.lab.worker.rows.cache import SegmentCache
+from explorer.lab.worker.rows.form import ExcitorForm, PromptForm, RowForm
+from explorer.lab.worker.rows.linears import RowLinears
+from explorer.lab.worker.rows.segments import Segment
+
+Rotation = tuple[Tensor, Tensor]  # cosines, and sines with the sign of the half they act on
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Rows `start` to `stop`: keys and gated values [n, H, K, h], mask [n, 1, 1, K] or None."""
+
+    start: int
+    stop: int
+    keys: Tensor
+    values: Tensor
+    mask: Tensor | None
+
+
+@dataclass(frozen=True)
+class Excitors:
+    """The extra keys of all rows of a segment, with the gate and the two inner products folded in.
+
+    down [n, d, r]; scores [n, r, heads·K] gives the prompts' scores; values [n, heads, K, w] are
+    the gated prompts, with heads and w as in `ExcitorForm`; mask [n, 1, 1, K] or None.
+    """
+
+    down: Tensor
+    scores: Tensor
+    values: Tensor
+    mask: Tensor | None
+    rotate: bool
+
+    def extra_keys(self, x: Tensor, rotation: Rotation, head_dim: int) -> Tensor:
+        """g·e for x [n, M, d], as [n, H, M, h]."""
+        rows, heads, length, width = self.values.shape
+        scores = torch.bmm(torch.bmm(x, self.down), self.scores).view(rows, -1, heads, length)
+        scores = scores.transpose(1, 2)
+        if self.mask is not None:
+            scores = scores + self.mask
+        extra = torch.matmul(torch.softmax(scores, dim=-1), self.values)
+        if width != head_dim:  # one attention over the full width
+            extra = extra.view(rows, extra.shape[2], -1, head_dim).transpose(1, 2)
+        return rotate(extra, rotation) if self.rotate else extra
+
+
+class RowAttention:
+    """The attention of the base's layer `index` with the forms of every row."""
+
+    def __init__(self, attention: nn.Module, index: int, forms: Sequence[RowForm]) -> None:
+        self.heads = attention.config.num_attention_heads
+        self.groups = attention.num_key_value_groups
+        self.head_dim = attention.head_dim
+        self.scaling = attention.scaling
+        name = f"model.layers.{index}.self_attn."
+        self.projections, self.output = (
+            RowLinears(
+                [getattr(attention, part) for part in parts],
+                [[form.linears.get(name + part) for form in forms] for part in parts],
+            )
+            for parts in (("q_proj", "k_proj", "v_proj"), ("o_proj",))
+        )
+        self.prompts = stack_prompts([form.prompts.get(index) for form in forms], self.groups)
+        self.excitors = [form.excitors.get(index) for form in forms]
+        self.stacks: list[Excitors | None] = []
+
+    def enter(self, segments: Sequence[Segment]) -> None:
+        """Stack the extra keys of every segment that has them."""
+        self.stacks = [
+            stack_excitors(self.excitors[segment.rows], self.heads) for segment in segments
+        ]
+
+    def __call__(
+        self,
+        x: Tensor,
+        rotation: Rotation,
+        segments: Sequence[Segment],
+        caches: Sequence[SegmentCache],
+    ) -> Tensor:
+        """Normed hidden states [B, M, d] to the attention's output, the cache one step further."""
+        batch, length, _ = x.shape
+        query, key, value = self.projections(x)
+        both = torch.cat((query, key), dim=-1).view(batch, length, -1, self.head_dim)
+        both = rotate(both.transpose(1, 2), rotation)
+        query, key = both[:, : self.heads], both[:, self.heads :]
+        value = value.view(batch, length, -1, self.head_dim).transpose(1, 2)
+        parts = []
+        for segment, cache, extra in zip(segments, caches, self.stacks, strict=True):
+            rows = segment.rows
+            keys = key[rows]
+            if extra is not None:
+                turn = tuple(part[rows] if part.shape[0] > 1 else part for part in rotation)
+                keys = keys.repeat_interleave(self.groups, dim=1)
+                keys = keys + extra.extra_keys(x[rows], turn, self.head_dim)
+            keys, values = cache.put(keys, value[rows])
+            parts.append(self._attend(query[rows], keys, values))
+        heads = parts[0] if len(parts) == 1 else torch.cat(parts)
+        if self.prompts is not None:
+            self._add_prompts(heads, query)
+        return self.output(heads.transpose(1, 2).reshape(batch, length, -1))[0]
+
+    def _attend(self, query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        length, past = query.shape[2], keys.shape[2] - query.shape[2]
+        if keys.shape[1] != values.shape[1]:  # one key a query head, values shared as in the base
+            values = values.repeat_interleave(self.groups, dim=1)
+        return scaled_dot_product_attention(
+            query,
+            keys,
+            values,
+            attn_mask=causal_mask(length, past, query.device) if length > 1 and past else None,
+            is_causal=length > 1 and not past,
+            scale=self.scaling,
+            enable_gqa=keys.shape[1] != query.shape[1],
+        )
+
+    def _add_prompts(self, heads: Tensor, query: Tensor) -> None:
+        prompts = self.prompts
+        rows = slice(prompts.start, prompts.stop)
+        heads[rows] += scaled_dot_product_attention(
+            query[rows], prompts.keys, prompts.values, attn_mask=prompts.mask, scale=self.scaling
+        )
+
+
+def causal_mask(length: int, past: int, device: torch.device) -> Tensor:
+    """[M, past + M], true where a token may look: all that is cached, and itself and before."""
+    seen = torch.ones(length, past + length, dtype=torch.bool, device=device)
+    return seen.tril(diagonal=past)
+
+
+def rotate(states: Tensor, rotation: Rotation) -> Tensor:
+    """Rotary positions of [B, heads, M, h]: the two halves of a head turn against each other."""
+    cosines, signed_sines = rotation
+    return states * cosines + states.roll(states.shape[-1] // 2, dims=-1) * signed_sines
+
+
+def stack_prompts(forms: Sequence[PromptForm | None], groups: int) -> Prompts | None:
+    """The prompts of all rows that have any, the rows between them with a gate of 0."""
+    given = [row for row, form in enumerate(forms) if form is not None]
+    if not given:
+        return None
+    start, stop = given[0], given[-1] + 1
+    first = forms[start]
+    heads, longest = first.gate.shape[0], max(forms[row].keys.shape[1] for row in given)
+    shape = (stop - start, heads, longest, first.keys.shape[2])
+    keys, values = first.keys.new_zeros(shape), first.keys.new_zeros(shape)
+    lengths = [longest] * (stop - start)
+    for row in given:
+        form, place = forms[row], row - start
+        lengths[place] = form.keys.shape[1]
+        keys[place, :, : lengths[place]] = form.keys.repeat_interleave(groups, dim=0)
+        gated = form.gate[:, None, None] * form.values.repeat_interleave(groups, dim=0)
+        values[place, :, : lengths[place]] = gated
+    return Prompts(start, stop, keys, values, padding_mask(lengths, longest, keys))
+
+
+def stack_excitors(forms: Sequence[ExcitorForm | None], heads: int) -> Excitors | None:
+    """The extra keys of a segment, whose rows all have them or have none."""
+    given = [form for form in forms if form is not None]
+    if not given:
+        return None
+    own_heads, _, width = given[0].prompt.shape
+    ranks, lengths = [f.down.shape[0] for f in given], [f.prompt.shape[1] for f in given]
+    rank, longest = max(ranks), max(lengths)
+    like = given[0].prompt
+    down = like.new_zeros(len(given), given[0].down.shape[1], rank)
+    scores = like.new_zeros(len(given), rank, own_heads, longest)
+    values = like.new_zeros(len(given), own_heads, longest, width)
+    for row, form in enumerate(given):
+        r, length = ranks[row], lengths[row]
+        down[row, :, :r] = form.down.t()
+        inner = torch.matmul(form.prompt, form.up.view(own_heads, width, r)) / width**0.5
+        scores[row, :r, :, :length] = inner.permute(2, 0, 1)  # from [own heads, K, r]
+        gate = form.gate.expand(heads).repeat_interleave(own_heads * width // heads)
+        values[row, :, :length] = form.prompt * gate.view(own_heads, 1, width)
+    return Excitors(
+        down=down,
+        scores=scores.flatten(2),
+        values=values,
+        mask=padding_mask(lengths, longest, like),
+        rotate=given[0].rotate,
+    )
+
+
+def padding_mask(lengths: Sequence[int], longest: int, like: Tensor) -> Tensor | None:
+    """[n, 1, 1, K], -∞ on what a row does not have; None when all rows are as long."""
+    if all(length == longest for length in lengths):
+        return None
+    places = torch.arange(longest, device=like.device)
+    missing = places >= torch.tensor(lengths, device=like.device)[:, None]
+    mask = like.new_zeros(len(lengths), longest).masked_fill(missing, float("-inf"))
+    return mask[:, None, None]

@@ -1,0 +1,175 @@
+"""A LLaMA's forward pass for a batch of adapters over one base, with a cache of its own."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+from transformers import LlamaForCausalLM
+
+from explorer.lab.worker.rows.attention import RowAttention
+from explorer.lab.worker.rows.cache import SegmentCache
+from explorer.lab.worker.rows.form import NoRowFormError, RowForm
+from explorer.lab.worker.rows.linears import RowLinears, stacked_vectors
+from explorer.lab.worker.rows.segments import Segment, kept_segments, segments_of
+
+
+class RowNorm:
+    """A root-mean-square norm whose weight is each row's own where a row has one."""
+
+    def __init__(self, norm: nn.Module, weights: Sequence[Tensor | None]) -> None:
+        self.norm = norm
+        self.weight: Tensor | None = None
+        if any(weight is not None for weight in weights):
+            own = [norm.weight if weight is None else weight for weight in weights]
+            self.weight = stacked_vectors(own, 1.0).to(norm.weight.dtype)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.weight is None:
+            return self.norm(x)
+        wide = x.to(torch.float32)
+        variance = wide.pow(2).mean(-1, keepdim=True)
+        wide = wide * torch.rsqrt(variance + self.norm.variance_epsilon)
+        return self.weight * wide.to(x.dtype)
+
+
+class RowLayer:
+    """One layer of the base with the forms of every row."""
+
+    def __init__(self, layer: nn.Module, index: int, forms: Sequence[RowForm]) -> None:
+        name = f"model.layers.{index}."
+        self.attention = RowAttention(layer.self_attn, index, forms)
+        self.before, self.between = (
+            RowNorm(getattr(layer, part), [form.norms.get(name + part) for form in forms])
+            for part in ("input_layernorm", "post_attention_layernorm")
+        )
+        self.activation = layer.mlp.act_fn
+        self.into, self.out_of = (
+            RowLinears(
+                [getattr(layer.mlp, part) for part in parts],
+                [[form.linears.get(f"{name}mlp.{part}") for form in forms] for part in parts],
+            )
+            for parts in (("gate_proj", "up_proj"), ("down_proj",))
+        )
+
+    def __call__(
+        self,
+        x: Tensor,
+        rotation: tuple[Tensor, Tensor],
+        segments: Sequence[Segment],
+        caches: Sequence[SegmentCache],
+    ) -> Tensor:
+        x = x + self.attention(self.before(x), rotation, segments, caches)
+        gate, up = self.into(self.between(x))
+        return x + self.out_of(self.activation(gate).mul_(up))[0]
+
+
+class RowBatch:
+    """Rows that decode together: `prefill` with the prompt, then `step` by step.
+
+    The base's modules and weights are read and never changed. Raises NoRowFormError for a base
+    that is no LlamaForCausalLM.
+    """
+
+    def __init__(self, base: LlamaForCausalLM, forms: Sequence[RowForm]) -> None:
+        if type(base) is not LlamaForCausalLM:
+            raise NoRowFormError(
+                f"A batch of adapters runs over a LlamaForCausalLM, not a {type(base).__name__}."
+            )
+        self.base = base
+        self.forms: list[RowForm] = []
+        self.segments: list[list[Segment]] = []
+        self.caches: list[list[SegmentCache]] = []
+        self.length = 0  # positions of text in the cache
+        self._stack(list(forms))
+        self.segments = [segments_of(self.forms, index) for index in range(len(self.layers))]
+        self._enter()
+
+    def _stack(self, forms: list[RowForm]) -> None:
+        """Stack what the rows add; done again when a row leaves."""
+        self.forms = forms
+        model = self.base.model
+        self.layers = [RowLayer(layer, i, forms) for i, layer in enumerate(model.layers)]
+        self.norm = RowNorm(model.norm, [form.norms.get("model.norm") for form in forms])
+        self.head = RowLinears(
+            [self.base.lm_head], [[form.linears.get("lm_head") for form in forms]]
+        )
+        prefixes = [form.prefix.length if form.prefix else 0 for form in forms]
+        if len(set(prefixes)) == 1:  # one set of positions serves all rows
+            prefixes = prefixes[:1]
+        self.offsets = torch.tensor(prefixes, device=self.base.device)[:, None]
+
+    def _enter(self) -> None:
+        for layer, segments in zip(self.layers, self.segments, strict=True):
+            layer.attention.enter(segments)
+
+    @torch.inference_mode()
+    def prefill(self, token_ids: Tensor, room: int = 0, chunk: int = 256) -> Iterator[Tensor]:
+        """Read one prompt [M] in every row, a chunk at a time, with room for `room` more tokens.
+
+        Yields the logits [B, V] after each chunk's last token; those of the last chunk are the
+        answer's first. Between two chunks the caller may stop.
+        """
+        self._open_caches(token_ids.shape[0] + room)
+        for part in token_ids.split(chunk):
+            yield self.forward(part.expand(len(self.forms), -1))[:, -1]
+
+    @torch.inference_mode()
+    def step(self, token_ids: Tensor) -> Tensor:
+        """One more token a row, [B]; the logits [B, V] of the next."""
+        return self.forward(token_ids[:, None])[:, -1]
+
+    @torch.inference_mode()
+    def score(self, token_ids: Tensor) -> Tensor:
+        """Logits [B, M, V] after every token of one text [M], without anything cached before."""
+        self._open_caches(token_ids.shape[0])
+        return self.forward(token_ids.expand(len(self.forms), -1), every=True)
+
+    def forward(self, token_ids: Tensor, every: bool = False) -> Tensor:
+        """Tokens [B, M] on top of the cache; logits [B, M or 1, V] of every or the last one."""
+        x = self.base.model.embed_tokens(token_ids)
+        here = torch.arange(self.length, self.length + token_ids.shape[1], device=x.device)
+        rotation = self._rotation(x, self.offsets + here)
+        for layer, segments, caches in zip(self.layers, self.segments, self.caches, strict=True):
+            x = layer(x, rotation, segments, caches)
+        self.length += token_ids.shape[1]
+        return self.head(self.norm(x if every else x[:, -1:]))[0]
+
+    def _rotation(self, x: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+        cosines, sines = self.base.model.rotary_emb(x, positions)  # [1 or B, M, h]
+        first, second = sines.chunk(2, dim=-1)
+        return cosines[:, None], torch.cat((-first, second), dim=-1)[:, None]
+
+    def _open_caches(self, room: int) -> None:
+        self.length = 0
+        self.caches = [
+            [SegmentCache(segment.prefix + room) for segment in segments]
+            for segments in self.segments
+        ]
+        for index, (segments, caches) in enumerate(zip(self.segments, self.caches, strict=True)):
+            for segment, cache in zip(segments, caches, strict=True):
+                if segment.prefix:
+                    prefixes = [form.prefix for form in self.forms[segment.rows]]
+                    cache.put(
+                        torch.stack([prefix.keys[index] for prefix in prefixes]),
+                        torch.stack([prefix.values[index] for prefix in prefixes]),
+                    )
+
+    def keep(self, rows: list[int]) -> None:
+        """Drop all rows but these, which are given in rising order."""
+        if not rows:
+            self.caches, self.layers = [], []
+            return
+        for index, segments in enumerate(self.segments):
+            left = []
+            moved = kept_segments(segments, rows)
+            for segment, after, cache in zip(segments, moved, self.caches[index], strict=True):
+                if after is None:
+                    continue
+                own = [row - segment.start for row in rows if segment.start <= row < segment.stop]
+                if len(own) < segment.stop - segment.start:
+                    cache.keep(own)
+                left.append((after, cache))
+            self.segments[index] = [segment for segment, _ in left]
+            self.caches[index] = [cache for _, cache in left]
+        self._stack([self.forms[row] for row in rows])
+        self._enter()
