@@ -71,7 +71,7 @@ def row(model: Model) -> dict[str, Any]:
 def card(model: Model) -> dict[str, Any]:
     """Every fact of a model with its sources, and the architecture made of them."""
     facts = {
-        name: fact.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+        name: fact.model_dump(mode="json", exclude_unset=True)
         for name, fact in facts_of(model).items()
     }
     architecture = model.architecture

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from explorer import cli
+from explorer.catalogue.load import DATA, read_toml
 
 
 def printed(capsys, *arguments):
@@ -50,6 +51,12 @@ def test_a_card_has_every_fact_with_its_sources_and_other_opinions(capsys):
     assert (heads["value"], heads["also"][0]["value"]) == (32, 8)
     assert set(card["sources"]) >= {entry.split(":")[0] for entry in heads["source"]}
     assert card["architecture"]["num_key_value_heads"] == 32
+
+
+def test_a_card_holds_a_fact_as_its_file_does(capsys):
+    card = json.loads(printed(capsys, "models", "llama-3.2-11b-vision", "--json"))
+    file = read_toml(DATA / "models" / "llama-3.2-11b-vision.toml")
+    assert card["facts"]["vision"] == file["vision"]
 
 
 def test_a_card_as_text_shows_who_disagrees(capsys):
