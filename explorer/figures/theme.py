@@ -60,6 +60,8 @@ GENERATIONS: dict[str, Mark] = {
     "llama-3": Mark(Colour("#0d7f6f", "#4fd0bd"), "diamond"),
     "llama-3.1": Mark(Colour("#0d7f6f", "#4fd0bd"), "triangle-up"),
     "llama-3.2": Mark(Colour("#0d7f6f", "#4fd0bd"), "triangle-down"),
+    "llama-3.2-vision": Mark(Colour("#0d7f6f", "#4fd0bd"), "pentagon"),
+    "llama-3.2-quantized": Mark(Colour("#0d7f6f", "#4fd0bd"), "triangle-down-open"),
     "llama-3.3": Mark(Colour("#0d7f6f", "#4fd0bd"), "star"),
     "llama-4": Mark(Colour("#b02a6f", "#f486bd"), "hexagon"),
     "llama-guard": Mark(Colour("#5d6776", "#a3adba"), "x-thin-open"),

@@ -45,13 +45,16 @@ def _router(canvas: Canvas, row: float, subject: Naming, overlay: Overlay) -> No
     arch = subject.arch
     number, chosen = arch.num_local_experts or 0, arch.num_experts_per_tok or 0
     box = Box(at.SITE, row - at.ROW / 2, at.SITE_WIDTH, at.ROW)
-    caption = Caption("router", count(numbers_in(arch, "router")), f"{arch.hidden_size} → {number}")
     canvas.wire([(at.NORM + at.NORM_WIDTH, row), box.left])
-    canvas.box(box, caption, "router", overlay.kind("router"))
-    chip = Box(at.JOIN + 46, row - 10, 94, 20)
     canvas.wire([box.right, (at.PANEL, row)])
-    canvas.operation(chip, f"top {chosen}, sigmoid", "router")
-    canvas.text((at.JOIN - 14, row - 6), shape("T", number), "edge", room=58)
+    canvas.text((at.JOIN + 12, row - 6), shape("T", number), "edge", room=46)
+    canvas.operation(Box(at.JOIN + 62, row - 10, 94, 20), f"top {chosen}, sigmoid", "router")
+    slot = Slot("router", box, arch.hidden_size, number, (at.BUS, row), (at.JOIN, row))
+    draw_linear(canvas, slot, "router", subject, overlay)
+    y = row + 68 + overlay.below("router")
+    said = f"{chosen} of {number} experts a token"
+    canvas.text((at.SITE, y), said, "note text-expert", room=at.PANEL - at.SITE - 20)
+    canvas.text((at.SITE, y + 18), "the input is multiplied by σ(score)", "note", room=340)
 
 
 def _routed(canvas: Canvas, y: float, shared: float, subject: Naming) -> None:
@@ -74,9 +77,6 @@ def _routed(canvas: Canvas, y: float, shared: float, subject: Naming) -> None:
     canvas.wire([(field.x + field.width, row), (ADD, row), (ADD, shared - 11)], "expert")
     side = (ADD + 10, row + 16)
     canvas.text(side, shape("T", arch.hidden_size), "edge")
-    said = f"{chosen} of {number} experts a token"
-    canvas.text((at.SITE, y + 92), said, "note text-expert", room=at.PANEL - at.SITE - 20)
-    canvas.text((at.SITE, y + 110), "the input is multiplied by σ(score)", "note", room=340)
 
 
 def _shared(canvas: Canvas, rows: tuple[float, float], subject: Naming, overlay: Overlay) -> None:

@@ -10,9 +10,7 @@ from explorer.figures.diagram.overlay.prompts import Vectors, draw_vectors, room
 from explorer.figures.diagram.plan import Naming, Slot
 from explorer.figures.diagram.text import brief
 
-LINEARS = frozenset(
-    ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "router")
-)
+LINEARS = frozenset(("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"))
 
 
 @dataclass(frozen=True)
