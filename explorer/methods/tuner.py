@@ -6,7 +6,7 @@ from typing import Any
 from peft import PeftConfig
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
 from torch import Tensor, nn
-from transformers import Cache
+from transformers import Cache, PreTrainedConfig
 
 from explorer.catalogue.errors import ExplorerError
 from explorer.methods.attention import PositionEmbeddings, family
@@ -39,7 +39,14 @@ class AdapterLayer(nn.Module, BaseTunerLayer):
 
 
 class AttentionLayer(AdapterLayer):
-    """An attention module with adapters; subclasses say in `adapted` what they add."""
+    """An attention module with adapters; subclasses say in `adapted` what they add.
+
+    The properties are what transformers' attention implementations ask of a module.
+    """
+
+    @property
+    def config(self) -> PreTrainedConfig:
+        return self.base_layer.config
 
     @property
     def layer_idx(self) -> int:
@@ -68,11 +75,7 @@ class AttentionLayer(AdapterLayer):
             return self.base_layer(hidden_states, **call)
         heads, weights = self.adapted(hidden_states, **call)
         output = self.base_layer.o_proj(heads.flatten(-2).contiguous()), weights
-        # transformers records attention weights with a forward hook on the base module, which
-        # does not run itself here
-        for hook in self.base_layer._forward_hooks.values():
-            hook(self.base_layer, (hidden_states,), output)
-        return output
+        return run_forward_hooks(self.base_layer, (hidden_states,), call, output)
 
     def adapted(
         self,
@@ -84,6 +87,21 @@ class AttentionLayer(AdapterLayer):
     ) -> AttentionOutput:
         """The heads' outputs [B, M, H, h] with the running adapters, and the weights."""
         raise NotImplementedError
+
+
+def run_forward_hooks(
+    module: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Any], output: AttentionOutput
+) -> AttentionOutput:
+    """Hand an output to the forward hooks of the module that it stands for.
+
+    transformers records attention weights with such a hook on the base attention, whose own
+    forward does not run when an adapter takes its place.
+    """
+    for key, hook in module._forward_hooks.items():
+        given = (args, kwargs) if key in module._forward_hooks_with_kwargs else (args,)
+        changed = hook(module, *given, output)
+        output = output if changed is None else changed
+    return output
 
 
 class LlamaTuner(BaseTuner):
@@ -189,15 +207,16 @@ def attention_names(model: nn.Module) -> list[str]:
     return names
 
 
-def top_layers(attentions: list[str], adapter_layers: int | None, skipped: int) -> list[str]:
-    """The last `adapter_layers` of the attention modules; None is all but the first `skipped`.
+def layers_from_top(layers: int, adapter_layers: int | None, skipped: int) -> int:
+    """How many layers an adapter takes: `adapter_layers`, or all but `skipped`, at least one.
 
-    Raises ExplorerError when the model has fewer layers.
+    Raises ExplorerError when the model has fewer.
     """
-    wanted = max(len(attentions) - skipped, 1) if adapter_layers is None else adapter_layers
-    if wanted > len(attentions):
+    if adapter_layers is None:
+        return max(layers - skipped, 1)
+    if adapter_layers > layers:
         raise ExplorerError(
-            f"adapter_layers = {wanted}: it takes a whole number from 1 to {len(attentions)}, the "
+            f"adapter_layers = {adapter_layers}: it takes a whole number from 1 to {layers}, the "
             "number of layers of this model."
         )
-    return attentions[-wanted:]
+    return adapter_layers

@@ -134,6 +134,31 @@ def test_prompts_stand_against_merging(tiny_llama):
         model.merge_and_unload()
 
 
+def test_the_adapter_that_is_named_is_merged(tiny_llama, token_ids):
+    model = get_peft_model(tiny_llama(), LlamaAdapterV2Config())
+    model.add_adapter("other", LlamaAdapterV2Config(variant="paper", adapter_len=0))
+    model.add_adapter("prompted", LlamaAdapterV2Config(adapter_len=2))
+    model.set_adapter("other")
+    randomise(model, scale=0.2)
+    expected = model(token_ids).logits
+    model.set_adapter("default")
+    with pytest.raises(ExplorerError, match="with prompts or image tokens cannot be merged"):
+        model.merge_and_unload(adapter_names=["prompted"])
+    with pytest.raises(ExplorerError, match="merges one adapter, and 2 were given"):
+        model.merge_and_unload(adapter_names=["default", "other"])
+    with pytest.raises(ExplorerError, match="is not merged in place"):
+        model.merge_adapter()
+    merged = model.merge_and_unload(adapter_names=["other"])
+    torch.testing.assert_close(merged(token_ids).logits, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_values_that_are_not_finite_are_not_merged(tiny_llama):
+    model = get_peft_model(tiny_llama(), LlamaAdapterV2Config())
+    adapter_tensors(model)["layers.0.mlp.up_proj"]["bias"].data[0] = torch.inf
+    with pytest.raises(ExplorerError, match="values that are not finite"):
+        model.merge_and_unload(safe_merge=True)
+
+
 def test_biases_move_with_the_rows_of_the_rotary_layout(tiny_llama):
     """Neighbours (2j, 2j + 1) turned in Meta's layout are halves (j, j + h/2) in transformers'."""
     heads, width, position = 2, 8, 3

@@ -10,6 +10,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import LlamaForSequenceClassification, StaticCache
 from transformers.models.llama4 import Llama4ForCausalLM, Llama4TextConfig
+from transformers.models.mllama import MllamaForCausalLM, MllamaTextConfig
 
 from explorer.catalogue.errors import ExplorerError
 from explorer.methods import LlamaAdapterConfig, LlamaAdapterV2Config, LlamaExcitorConfig
@@ -167,6 +168,15 @@ def test_16_bit_bases_train_in_their_own_type(adapted, token_ids, dtype):
     assert relative(gradients(model, token_ids), slope) < 0.1
 
 
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_autocast_computes_in_16_bits(adapted, token_ids, attention):
+    model = adapted("wide", attention)
+    expected, slope = logits(model, token_ids), gradients(model, token_ids)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert relative(logits(model.eval(), token_ids), expected) < 0.05
+        assert relative(gradients(model, token_ids), slope) < 0.1
+
+
 def quantize(model, build):
     """Put `build(linear)` in the place of every linear of the layers."""
     for layer in model.model.layers:
@@ -234,6 +244,8 @@ def test_a_4_bit_base_trains_with_the_gradients_of_its_dequantized_copy(
     small, plain = with_the_same_adapter(config, small, plain)
     assert relative(logits(small, token_ids), logits(plain, token_ids)) < 1e-2  # an eval pass
     assert relative(gradients(small, token_ids), gradients(plain, token_ids)) < 1e-2
+    with pytest.raises(ExplorerError, match="cannot be merged"):
+        small.merge_and_unload()
 
 
 @pytest.mark.filterwarnings("ignore:MatMul8bitLt")
@@ -298,7 +310,7 @@ def test_two_adapters_on_one_base_do_not_leak(tiny_llama, config, token_ids):
     assert torch.equal(logits(model, token_ids), first)
     with pytest.warns(UserWarning, match="default was active which is now deleted"):
         model.delete_adapter("default")
-    assert model.active_adapters == ["other"]
+    assert model.active_adapters == model.base_model.active_adapters == ["other"]
     assert torch.equal(logits(model, token_ids), second)
 
 
@@ -366,6 +378,23 @@ def test_a_classifier_trains_with_its_head(tiny_llama, config, token_ids):
     trained = [name for name, p in model.named_parameters() if p.grad is not None]
     assert any("score" in name for name in trained)
     assert any("llama_" in name for name in trained)
+
+
+def test_mllama_is_refused(config):
+    sizes = MllamaTextConfig(
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        cross_attention_layers=[1],
+        vocab_size=61,
+        pad_token_id=0,
+    )
+    with pytest.raises(
+        ExplorerError, match=r"needs the attention of a LLaMA .*'mllama_text_model'"
+    ):
+        get_peft_model(MllamaForCausalLM(sizes), config)
 
 
 @pytest.fixture

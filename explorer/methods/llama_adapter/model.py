@@ -4,7 +4,7 @@ from torch import nn
 
 from explorer.methods.llama_adapter.config import LlamaAdapterConfig
 from explorer.methods.llama_adapter.layer import LlamaAdapterLayer
-from explorer.methods.tuner import LlamaTuner, top_layers
+from explorer.methods.tuner import LlamaTuner, layers_from_top
 
 
 class LlamaAdapterModel(LlamaTuner):
@@ -17,4 +17,5 @@ class LlamaAdapterModel(LlamaTuner):
     def find_targets(
         self, peft_config: LlamaAdapterConfig, model: nn.Module, attentions: list[str]
     ) -> list[str]:
-        return top_layers(attentions, peft_config.adapter_layers, skipped=2)
+        wanted = layers_from_top(len(attentions), peft_config.adapter_layers, skipped=2)
+        return attentions[-wanted:]

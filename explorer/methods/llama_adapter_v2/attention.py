@@ -23,7 +23,7 @@ from explorer.methods.attention import (
 )
 from explorer.methods.llama_adapter_v2.config import LlamaAdapterV2Config
 from explorer.methods.llama_adapter_v2.layer import AffineLinear, LlamaAdapterV2Layer
-from explorer.methods.tuner import AttentionLayer, AttentionOutput
+from explorer.methods.tuner import AttentionLayer, AttentionOutput, layers_from_top
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
 
@@ -55,8 +55,9 @@ class LlamaAdapterV2Attention(AttentionLayer, LlamaAdapterV2Layer):
             getattr(attention, name).update_layer(adapter_name, config)
         place = {"device": next(attention.parameters()).device, "dtype": torch.float32}
         sizes = attention.config
-        first = sizes.num_hidden_layers - (config.adapter_layers or sizes.num_hidden_layers - 1)
-        if config.adapter_len and attention.layer_idx >= first:
+        layers = sizes.num_hidden_layers
+        late = layers_from_top(layers, config.adapter_layers, skipped=1)
+        if config.adapter_len and attention.layer_idx >= layers - late:
             prompt = torch.randn(config.adapter_len, sizes.hidden_size, **place)
             gate = torch.zeros(sizes.num_attention_heads, **place)
             self.llama_adapter_v2_prompt[adapter_name] = nn.Parameter(prompt)
@@ -67,10 +68,16 @@ class LlamaAdapterV2Attention(AttentionLayer, LlamaAdapterV2Layer):
         self.configs[adapter_name] = config
         self.strength[adapter_name] = 1.0
 
+    def has_tokens(self, adapter_name: str) -> bool:
+        """Whether the adapter attends to prompts or image tokens here."""
+        return (
+            adapter_name in self.llama_adapter_v2_prompt
+            or adapter_name in self.llama_adapter_v2_visual_gate
+        )
+
     def running_adapters(self) -> list[str]:
         """The adapters that add a term here; the four linears look after themselves."""
-        prompts, gates = self.llama_adapter_v2_prompt, self.llama_adapter_v2_visual_gate
-        return [name for name in super().running_adapters() if name in prompts or name in gates]
+        return [name for name in super().running_adapters() if self.has_tokens(name)]
 
     def adapted(
         self,

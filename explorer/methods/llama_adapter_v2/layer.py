@@ -26,15 +26,6 @@ class LlamaAdapterV2Layer(AdapterLayer):
         """The one adapter that acts here now (`set_adapter` refuses several)."""
         return next(iter(self.running_adapters()), None)
 
-    def merged_name(self, adapter_names: list[str] | None) -> str:
-        """The one adapter to fold into the base weights."""
-        names = self.active_adapters if adapter_names is None else adapter_names
-        if len(names) != 1:
-            raise ExplorerError(
-                f"LLaMA-Adapter V2 merges one adapter, and {len(names)} were given."
-            )
-        return names[0]
-
 
 class AffineLinear(LlamaAdapterV2Layer):
     """A linear with `llama_adapter_v2_scale[adapter]` [in, or out for paper],
@@ -105,9 +96,9 @@ class AffineLinear(LlamaAdapterV2Layer):
         return self.llama_adapter_v2_lora_A[adapter_name].to(dtype), up.to(dtype)
 
     @torch.no_grad()
-    def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
+    def merge(self, safe_merge: bool, adapter_names: list[str]) -> None:
         """Fold the adapter into the base linear, which gets a bias if it has none."""
-        name, linear = self.merged_name(adapter_names), self.base_layer
+        (name,), linear = adapter_names, self.base_layer
         scale, bias = self.scale_and_bias(name)
         weight = linear.weight.to(scale.dtype)
         if linear.bias is not None and self.variant[name] == "chat":
@@ -153,9 +144,10 @@ class TunedNorm(LlamaAdapterV2Layer):
         return torch.lerp(base, weight, self.strength[adapter_name])
 
     @torch.no_grad()
-    def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
+    def merge(self, safe_merge: bool, adapter_names: list[str]) -> None:
         """Give the base norm the trained weight."""
-        self.base_layer.weight.copy_(self.tuned_weight(self.merged_name(adapter_names)))
+        (name,) = adapter_names
+        self.base_layer.weight.copy_(self.tuned_weight(name))
 
 
 def quantized(linear: nn.Module) -> bool:

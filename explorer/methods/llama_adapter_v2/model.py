@@ -17,7 +17,7 @@ from explorer.methods.llama_adapter_v2.layer import (
     TunedNorm,
     quantized,
 )
-from explorer.methods.tuner import AdapterLayer, LlamaTuner, top_layers
+from explorer.methods.tuner import AdapterLayer, LlamaTuner, layers_from_top
 
 IN_A_LAYER = (
     "self_attn",  # and the four linears within it
@@ -45,7 +45,7 @@ class LlamaAdapterV2Model(LlamaTuner):
                 f"{self.method} puts a scale and a bias on every linear, and the experts of Llama "
                 "4 are fused tensors without linears of their own."
             )
-        top_layers(attentions, peft_config.adapter_layers, skipped=1)  # refuses too many
+        layers_from_top(len(layers), peft_config.adapter_layers, skipped=1)  # refuses too many
         if peft_config.visual_tokens and peft_config.visual_layers > len(layers):
             raise ExplorerError(
                 f"visual_layers = {peft_config.visual_layers}: it takes a whole number from 1 to "
@@ -81,12 +81,21 @@ class LlamaAdapterV2Model(LlamaTuner):
             for layer in layers:
                 layer.visual_tokens = None
 
-    def merge_and_unload(self, *args: Any, **kwargs: Any) -> nn.Module:
+    def merge_and_unload(
+        self,
+        progressbar: bool = False,
+        safe_merge: bool = False,
+        adapter_names: list[str] | None = None,
+    ) -> nn.Module:
         """The base model with the adapter folded in: linears with biases, and new norm weights.
 
         Raises ExplorerError where prompts, image tokens or a quantized base stand against it.
         """
-        model = super().merge_and_unload(*args, **kwargs)
+        names = list(self.active_adapters if adapter_names is None else adapter_names)
+        if len(names) != 1:
+            raise ExplorerError(f"{self.method} merges one adapter, and {len(names)} were given.")
+        self._check_foldable(names[0])
+        model = super().merge_and_unload(progressbar, safe_merge, names)
         model.config.attention_bias = model.config.mlp_bias = True
         return model
 
@@ -97,8 +106,11 @@ class LlamaAdapterV2Model(LlamaTuner):
         )
 
     def _check_merge_allowed(self) -> None:
+        """Nothing to add to what `merge_and_unload` asks of the adapter that it merges."""
+
+    def _check_foldable(self, adapter_name: str) -> None:
         for module in self.model.modules():
-            if isinstance(module, LlamaAdapterV2Attention) and module.running_adapters():
+            if isinstance(module, LlamaAdapterV2Attention) and module.has_tokens(adapter_name):
                 raise ExplorerError(
                     f"{self.method} with prompts or image tokens cannot be merged: they read the "
                     "queries of every forward pass. Keep the adapter beside the base."

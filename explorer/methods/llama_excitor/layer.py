@@ -88,7 +88,7 @@ class LlamaExcitorLayer(AttentionLayer):
         groups = query.shape[1] // key.shape[1]
         key = key.repeat_interleave(groups, dim=1)
         for name in self.running_adapters():
-            key = key + self.extra_key(name, hidden_states, position_embeddings)
+            key = key + self.extra_key(name, hidden_states, position_embeddings).to(key.dtype)
         if past_key_values is not None:
             narrow = key.unflatten(1, (-1, groups)).transpose(2, 3).flatten(-2)  # [B, G, M, n·h]
             narrow, value = past_key_values.update(narrow, value, attention.layer_idx)

@@ -4,7 +4,7 @@ from torch import nn
 
 from explorer.methods.llama_excitor.config import LlamaExcitorConfig
 from explorer.methods.llama_excitor.layer import LlamaExcitorLayer
-from explorer.methods.tuner import LlamaTuner, top_layers
+from explorer.methods.tuner import LlamaTuner, layers_from_top
 
 
 class LlamaExcitorModel(LlamaTuner):
@@ -17,4 +17,5 @@ class LlamaExcitorModel(LlamaTuner):
     def find_targets(
         self, peft_config: LlamaExcitorConfig, model: nn.Module, attentions: list[str]
     ) -> list[str]:
-        return top_layers(attentions, peft_config.adapter_layers, skipped=2)
+        wanted = layers_from_top(len(attentions), peft_config.adapter_layers, skipped=2)
+        return attentions[-wanted:]
