@@ -21,10 +21,11 @@ def interval(scores: Sequence[float], z: float = 1.96) -> tuple[float, float]:
     1 as well; graded ones get the normal approximation, cut off at the ends.
     """
     n = len(scores)
-    if n == 0:
-        return 0.0, 1.0
+    graded = any(value not in (0, 1) for value in scores)
+    if n == 0 or (n == 1 and graded):
+        return 0.0, 1.0  # nothing is known of the spread
     mean = statistics.fmean(scores)
-    if all(value in (0, 1) for value in scores):
+    if not graded:
         centre = (mean + z * z / (2 * n)) / (1 + z * z / n)
         half = z * math.sqrt(mean * (1 - mean) / n + z * z / (4 * n * n)) / (1 + z * z / n)
     else:
@@ -39,9 +40,8 @@ def exact_match(expected: str, answer: str) -> float:
 
 
 def accuracy(expected: str, answer: str) -> float:
-    """1 when the first line names the expected label, whatever its case and full stop."""
-    first = answer.splitlines()[0] if answer else ""
-    return float(_spaced(first).rstrip(".").lower() == _spaced(expected).rstrip(".").lower())
+    """1 when the first lines name the same label, whatever its case and full stop."""
+    return float(_label(expected) == _label(answer))
 
 
 def field_f1(expected: str, answer: str) -> float:
@@ -59,6 +59,11 @@ def rouge_l(expected: str, answer: str) -> float:
         return 0.0
     precision, recall = common / len(given), common / len(wanted)
     return 2 * precision * recall / (precision + recall)
+
+
+def _label(text: str) -> str:
+    first = text.splitlines()[0] if text else ""
+    return _spaced(first).rstrip(".").lower()
 
 
 def _spaced(text: str) -> str:

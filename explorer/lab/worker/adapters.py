@@ -17,6 +17,14 @@ from explorer.lab.worker.view import privatize
 CONFIG = "adapter_config.json"
 TENSORS = "trained.safetensors"  # of `full` and `norms-and-biases`: names as in the model
 
+CARD = """---
+base_model: {base}
+library_name: peft
+---
+An adapter for {base}. Load it with `PeftModel.from_pretrained(base_model, folder)`; the types
+LLAMA_ADAPTER, LLAMA_ADAPTER_V2 and LLAMA_EXCITOR need `import explorer.methods` before that.
+"""
+
 
 class AdapterError(ExplorerError):
     """An adapter folder that cannot be put on this base."""
@@ -32,6 +40,8 @@ def save_adapter(model: nn.Module, folder: Path, base_name: str) -> int:
             config.base_model_name_or_path = base_name
         # "auto" would ask the hub whether the vocabulary was resized; nothing here resizes it.
         model.save_pretrained(fresh, save_embedding_layers=False)
+        # peft's own card names the folder on this machine that the base was loaded from.
+        (fresh / "README.md").write_text(CARD.format(base=base_name), encoding="utf-8")
     else:
         trained = {
             n: p.detach().contiguous() for n, p in model.named_parameters() if p.requires_grad

@@ -16,7 +16,7 @@ from explorer.lab.worker.evaluate import HeldOut, encode_rows, evaluate
 from explorer.lab.worker.report import Report
 from explorer.lab.worker.shelf import Loaded, Shelf
 from explorer.lab.worker.text import pad_id
-from explorer.lab.worker.trainer import Done, Trainer
+from explorer.lab.worker.trainer import Done, Trainer, checkpoint_activations
 from explorer.lab.worker.view import privatize
 from explorer.methods.attach import attach
 
@@ -115,7 +115,7 @@ class Training:
         torch.manual_seed(self.job.seed)  # of the adapter's first values and of dropout
         view = loaded.view()
         if self.job.gradient_checkpointing:
-            view.gradient_checkpointing_enable({"use_reentrant": False})
+            checkpoint_activations(view)
         self.model = attach(view, self.job.method, self.job.knobs)
         privatize(self.model, loaded.model)
         self.trainer = Trainer(self.model, self.job, rows, pad_id(loaded.tokenizer))

@@ -10,6 +10,7 @@ from functools import cache
 import torch
 from accelerate import Accelerator
 from torch import nn
+from transformers import PreTrainedModel
 
 from explorer.catalogue.errors import ExplorerError
 from explorer.lab.job import TrainJob
@@ -39,6 +40,13 @@ class Done:
 def accelerator(cpu: bool) -> Accelerator:
     """The process's one Accelerator: device placement, and DDP or FSDP under a launcher."""
     return Accelerator(cpu=cpu)
+
+
+def checkpoint_activations(model: PreTrainedModel) -> None:
+    """Keep only each layer's input for the backward pass, and compute the rest again then."""
+    # The method's name from transformers 5.20 on, and before.
+    newer = getattr(model, "activation_checkpointing_enable", None)
+    (newer or model.gradient_checkpointing_enable)({"use_reentrant": False})
 
 
 class Trainer:

@@ -1,0 +1,88 @@
+import itertools
+
+import pytest
+
+from explorer.catalogue.errors import ExplorerError, UnknownNameError
+from explorer.lab.datasets import find_task
+from explorer.lab.job import TrainJob, checked_job, make_job
+from tests.lab.catalogue import lab_catalogue
+
+JOB = {"task": "order-extraction", "method": "lora", "steps": 20, "learning_rate": 1e-2}
+
+
+def test_the_rate_warms_up_then_falls_linearly_to_a_tenth():
+    job = TrainJob(**JOB, warmup_steps=4)
+    rates = [job.rate_at(step) for step in range(1, 21)]
+    assert rates[:4] == pytest.approx([0.0025, 0.005, 0.0075, 0.01])
+    assert rates[4] == pytest.approx(0.01)
+    assert rates[-1] == pytest.approx(0.001)
+    falls = [a - b for a, b in itertools.pairwise(rates[4:])]
+    assert falls == pytest.approx([falls[0]] * len(falls))
+
+
+def test_the_cosine_is_halfway_in_the_middle_and_constant_stays():
+    job = TrainJob(**JOB | {"steps": 21}, warmup_steps=0, schedule="cosine", final_rate_fraction=0)
+    assert job.rate_at(11) == pytest.approx(0.005)
+    assert job.rate_at(21) == pytest.approx(0)
+    constant = TrainJob(**JOB, warmup_steps=0, schedule="constant")
+    assert {constant.rate_at(step) for step in range(1, 21)} == {0.01}
+
+
+@pytest.mark.parametrize("steps", [1, 2, 8, 9, 10])
+def test_a_run_as_short_as_its_warm_up_has_a_rate_at_every_step(steps):
+    job = TrainJob(**JOB | {"steps": steps})
+    assert all(0 < job.rate_at(step) <= 0.01 for step in range(1, steps + 1))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"steps": 0}, r"steps = 0: it takes a whole number of at least 1 and at most 100000"),
+        ({"steps": 10**9}, r"steps = 1000000000: it takes"),
+        ({"learning_rate": 0.0}, r"learning_rate = 0\.0: it takes a number of at least 1e-08"),
+        ({"learning_rate": 1e9}, r"learning_rate = 1000000000\.0: .* at most 1"),
+        ({"learning_rate": float("nan")}, r"learning_rate = nan: it takes a number"),
+        ({"batch_size": 0}, r"batch_size = 0"),
+        ({"quantization": "int3"}, r"quantization = 'int3': it takes one of none, int8, nf4"),
+        ({"stepps": 3}, r"no setting 'stepps'\. Did you mean 'steps'"),
+        ({"seed": -1}, r"seed = -1: it takes a whole number of at least 0"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_with_the_range(change, sentence):
+    with pytest.raises(ExplorerError, match=sentence):
+        checked_job(**JOB | change)
+
+
+def test_what_is_not_given_comes_from_task_and_method():
+    catalogue = lab_catalogue()
+    task, method = find_task("order-extraction"), catalogue.method("qlora")
+    job = make_job(catalogue, "order-extraction", "qlora", {"lora_alpha": "32"}, seed=3)
+    assert (job.steps, job.batch_size, job.system) == (task.steps, task.batch_size, task.system)
+    assert (job.quantization, job.double_quantization) == ("nf4", True)
+    assert job.learning_rate == method.lab.learning_rate
+    assert job.knobs["lora_alpha"] == 32
+    assert job.knobs["r"] == method.lab.knobs["r"]
+    assert job.seed == 3
+
+
+def test_given_values_win_over_defaults():
+    job = make_job(lab_catalogue(), "order-extraction", "lora", steps=7, learning_rate=0.5)
+    assert (job.steps, job.learning_rate) == (7, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("task", "method", "knobs", "sentence"),
+    [
+        ("order-extractoin", "lora", {}, "Did you mean 'order-extraction'"),
+        ("order-extraction", "lorra", {}, "Did you mean 'lora'"),
+        ("order-extraction", "lora", {"rank": 3}, "no knob 'rank'"),
+    ],
+)
+def test_unknown_names_are_refused_with_the_nearest(task, method, knobs, sentence):
+    with pytest.raises(UnknownNameError, match=sentence):
+        make_job(lab_catalogue(), task, method, knobs)
+
+
+def test_a_method_that_cannot_train_on_a_quantized_base_says_why():
+    with pytest.raises(ExplorerError, match="does not train on a quantized base"):
+        make_job(lab_catalogue(), "order-extraction", "full", quantization="nf4")

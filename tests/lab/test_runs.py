@@ -1,0 +1,144 @@
+import json
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from explorer.catalogue.errors import ExplorerError, UnknownNameError
+from explorer.lab.events import Ended, Loading
+from explorer.lab.job import TrainJob
+from explorer.lab.runs import (
+    OWNER,
+    RUN_ID,
+    Result,
+    create_run,
+    delete_run,
+    find_run,
+    list_runs,
+    write_atomically,
+)
+
+JOB = TrainJob(task="order-extraction", method="lora", steps=5, learning_rate=1e-3)
+
+pytestmark = pytest.mark.usefixtures("runs_here")
+
+
+def dead_owner(run):
+    """Let the run belong to a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    owner = {"pid": process.pid, "started": 0.0, "role": "worker"}
+    (run.folder / OWNER).write_text(json.dumps(owner))
+
+
+def test_a_new_run_is_queued_then_running_then_done():
+    run = create_run(JOB)
+    assert run.state().name == "queued"
+    run.own("worker")
+    assert run.state().name == "running"
+    run.finish(Result.of(JOB, "done", ""))
+    assert run.state().name == "done"
+    assert run.state().over
+
+
+def test_a_run_whose_process_died_has_failed_with_its_last_words():
+    run = create_run(JOB)
+    dead_owner(run)
+    assert run.state().name == "failed"
+    assert run.state().reason == "the process that ran it ended without a word"
+    run.stderr.write_text("Traceback\n\nSegmentation fault\n\n")
+    assert run.state().reason == "Segmentation fault"
+
+
+def test_a_process_number_that_was_given_to_another_process_is_not_the_owner():
+    run = create_run(JOB)
+    owner = {"pid": os.getpid(), "started": 1.0, "role": "worker"}
+    (run.folder / OWNER).write_text(json.dumps(owner))
+    assert run.state().name == "failed"
+
+
+def test_the_first_result_stays():
+    run = create_run(JOB)
+    run.finish(Result.of(JOB, "stopped", "by hand"))
+    run.finish(Result.of(JOB, "failed", "later"))
+    assert run.state().name == "stopped"
+
+
+def test_job_and_result_read_back_as_they_were_written():
+    run = find_run(create_run(JOB).id)
+    assert run.job == JOB
+    result = Result.of(JOB, "done", "")
+    result.interval, result.memory = (0.5, 0.75), {"base": 3}
+    run.finish(result)
+    assert run.result == result
+
+
+def test_ids_sort_by_time_and_the_newest_is_listed_first():
+    ids = [create_run(JOB).id for _ in range(5)]
+    assert ids == sorted(ids)
+    assert [run.id for run in list_runs()] == ids[::-1]
+    assert all(RUN_ID.fullmatch(name) for name in ids)
+    assert (find_run(ids[0]).created - find_run(ids[-1]).created).total_seconds() < 0
+
+
+@pytest.mark.parametrize("name", ["../secret", "..", "", "a/b", "x" * 500, "\x00", "20251124"])
+def test_only_ids_of_runs_are_looked_up(name, runs_here):
+    (runs_here.parent / "secret").mkdir()
+    (runs_here.parent / "secret" / "job.json").write_text(JOB.model_dump_json())
+    with pytest.raises(UnknownNameError, match="There is no run"):
+        find_run(name)
+
+
+def test_other_things_in_the_folder_are_no_runs(runs_here):
+    run = create_run(JOB)
+    (runs_here / "notes.txt").write_text("")
+    (runs_here / "20251124-000000-000000-00000000").mkdir()
+    assert [found.id for found in list_runs()] == [run.id]
+
+
+def test_events_are_read_from_a_number_on_and_never_half():
+    run = create_run(JOB)
+    assert run.events() == []
+    run.append(Loading(time=1.0, what="the base"))
+    run.append(Ended(kind="done", time=2.0))
+    with (run.folder / "events.jsonl").open("a") as file:
+        file.write('{"kind": "st')
+    assert [event["kind"] for event in run.events()] == ["loading", "done"]
+    assert [event["kind"] for event in run.events(after=1)] == ["done"]
+
+
+def test_readers_see_whole_events_while_a_writer_writes():
+    run = create_run(JOB)
+    event = Loading(time=1.0, what="x" * 5000)
+
+    def write():
+        for _ in range(100):
+            run.append(event)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    while writer.is_alive():
+        assert all(len(e["what"]) == 5000 for e in run.events())
+    writer.join()
+    assert len(run.events()) == 100
+
+
+def test_a_file_is_replaced_whole(tmp_path):
+    path = tmp_path / "x"
+    write_atomically(path, "old")
+    write_atomically(path, "new")
+    assert path.read_text() == "new"
+    assert [entry.name for entry in tmp_path.glob("*x*")] == ["x"]
+
+
+def test_a_run_is_deleted_only_when_it_is_over(runs_here):
+    run = create_run(JOB)
+    with pytest.raises(ExplorerError, match="still queued: stop it first"):
+        delete_run(run.id)
+    run.finish(Result.of(JOB, "done", ""))
+    delete_run(run.id)
+    assert list(runs_here.iterdir()) == []
+    with pytest.raises(UnknownNameError, match="may have been deleted"):
+        delete_run(run.id)

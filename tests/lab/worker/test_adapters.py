@@ -1,0 +1,74 @@
+import json
+
+import pytest
+import torch
+
+from explorer.lab.worker.adapters import AdapterError, load_adapter, save_adapter
+from explorer.lab.worker.view import privatize
+from explorer.methods.attach import attach
+
+IDS = torch.arange(20, 30)[None]
+
+
+def logits(model):
+    with torch.no_grad():
+        return model.eval()(input_ids=IDS, use_cache=False).logits
+
+
+def trained(loaded, method):
+    model = attach(loaded.view(), method)
+    privatize(model, loaded.model)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter += 0.1 * torch.randn_like(parameter)
+    return model
+
+
+@pytest.mark.parametrize(
+    "method", ["lora", "llama-adapter-v1", "llama-excitor", "norms-and-biases", "full", "ia3"]
+)
+def test_what_was_saved_gives_the_same_logits_on_the_same_base(loaded, tmp_path, method):
+    model = trained(loaded, method)
+    size = save_adapter(model, tmp_path / "adapter", "some/base")
+    assert size == sum(p.stat().st_size for p in (tmp_path / "adapter").iterdir())
+    again = load_adapter(loaded, tmp_path / "adapter")
+    assert torch.allclose(logits(again), logits(model), atol=1e-6)
+    assert (logits(again) - logits(loaded.model)).abs().max() > 1e-3
+    trainable = sum(p.nbytes for p in model.parameters() if p.requires_grad)
+    weights = [p for p in (tmp_path / "adapter").iterdir() if p.suffix == ".safetensors"]
+    assert weights[0].stat().st_size < trainable + 20_000  # and nothing of the base
+
+
+def test_a_saved_adapter_is_a_peft_folder_without_paths_of_this_machine(loaded, tmp_path):
+    save_adapter(trained(loaded, "lora"), tmp_path / "adapter", "some/base")
+    config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == "some/base"
+    for path in (tmp_path / "adapter").iterdir():
+        assert str(tmp_path).encode() not in path.read_bytes()
+        assert str(loaded.base.folder).encode() not in path.read_bytes()
+
+
+def test_saving_again_replaces_what_was_there(loaded, tmp_path):
+    save_adapter(trained(loaded, "full"), tmp_path / "adapter", "b")
+    save_adapter(trained(loaded, "lora"), tmp_path / "adapter", "b")
+    names = {path.name for path in (tmp_path / "adapter").iterdir()}
+    assert "trained.safetensors" not in names
+    assert [path.name for path in tmp_path.iterdir()] == ["adapter"]
+
+
+def test_a_run_without_an_adapter_and_a_broken_one_are_told(loaded, tmp_path):
+    with pytest.raises(AdapterError, match="has no adapter: it ended before one was saved"):
+        load_adapter(loaded, tmp_path / "adapter")
+    save_adapter(trained(loaded, "lora"), tmp_path / "adapter", "b")
+    (tmp_path / "adapter" / "adapter_model.safetensors").write_bytes(b"broken")
+    with pytest.raises(AdapterError, match="does not fit"):
+        load_adapter(loaded, tmp_path / "adapter")
+
+
+def test_tensors_of_another_shape_are_refused(loaded, tmp_path):
+    model = trained(loaded, "full")
+    model.model.norm.weight = torch.nn.Parameter(torch.ones(8))
+    save_adapter(model, tmp_path / "adapter", "b")
+    with pytest.raises(AdapterError, match=r"do not fit the base: model\.norm\.weight differs"):
+        load_adapter(loaded, tmp_path / "adapter")

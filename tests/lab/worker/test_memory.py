@@ -1,0 +1,49 @@
+import torch
+
+from explorer.lab.worker.memory import Allocations
+
+KIB = 256  # float32 numbers
+
+
+def test_living_storages_are_counted_and_freed_ones_are_not():
+    with Allocations("cpu") as trace:
+        kept = torch.zeros(4 * KIB)
+        for _ in range(3):
+            torch.zeros(10 * KIB)
+        assert trace.current == 4 * 1024
+        assert trace.peak == 14 * 1024
+        del kept
+    assert trace.current == 0
+    assert trace.peak == 14 * 1024
+
+
+def test_views_and_in_place_operations_cost_nothing():
+    with Allocations("cpu") as trace:
+        whole = torch.zeros(8, KIB)
+        half = whole[:4].t()
+        half.add_(1)
+        assert trace.peak == 8 * 1024
+
+
+def test_what_is_saved_for_backward_counts_until_backward_is_done():
+    weight = torch.ones(KIB, requires_grad=True)  # there before: not counted
+    with Allocations("cpu") as trace:
+        loss = (weight * 2).exp().sum()  # exp keeps its result
+        assert trace.current == 1024 + 4
+        loss.backward()
+        # at the peak: the result of exp, its gradient and that of the product
+        assert trace.peak >= 2 * 1024
+        del loss
+    assert trace.current == 1024  # the weight's gradient
+    assert weight.grad is not None
+
+
+def test_the_peak_of_a_known_computation_is_exact():
+    a = torch.ones(64, 64)
+    with Allocations("cpu") as trace:
+        b = a @ a
+        c = b @ b
+        del b
+        d = c @ c
+    assert trace.peak == 2 * 64 * 64 * 4
+    assert d.shape == (64, 64)

@@ -1,0 +1,101 @@
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+
+from explorer.lab.worker.shelf import bitsandbytes_settings
+from explorer.lab.worker.view import nbytes, privatize, view
+from explorer.methods.attach import attach
+from explorer.methods.quantization import prepare_quantized
+
+IDS = torch.arange(24).reshape(2, 12)
+
+
+@pytest.fixture
+def base():
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=64, hidden_size=64, intermediate_size=128, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, tie_word_embeddings=True,
+    )  # fmt: skip
+    return LlamaForCausalLM(config).requires_grad_(False).eval()
+
+
+def logits(model):
+    with torch.no_grad():
+        return model(input_ids=IDS, use_cache=False).logits
+
+
+def test_a_view_shares_every_weight_and_stays_tied(base):
+    other = view(base)
+    assert other is not base
+    assert all(
+        a.data_ptr() == b.data_ptr() and a is not b
+        for a, b in zip(base.parameters(), other.parameters(), strict=True)
+    )
+    assert other.lm_head.weight is other.model.embed_tokens.weight
+    assert torch.equal(logits(base), logits(other))
+
+
+@pytest.mark.parametrize("method", ["lora", "llama-adapter-v1", "norms-and-biases", "full"])
+def test_training_on_a_view_leaves_the_base_bit_for_bit(base, method):
+    before = {name: p.clone() for name, p in base.named_parameters()}
+    untouched = logits(base)
+    model = attach(view(base), method)
+    privatize(model, base)
+    model.train()
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.1)
+    for _ in range(3):
+        model(input_ids=IDS, labels=IDS, use_cache=False).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    model.eval()
+    assert (logits(model) - untouched).abs().max() > 1e-3
+    assert torch.equal(logits(base), untouched)
+    assert all(torch.equal(p, before[name]) for name, p in base.named_parameters())
+    assert not any(p.requires_grad for p in base.parameters())
+    assert not base.training
+
+
+def test_only_what_trains_is_copied(base):
+    model = attach(view(base), "norms-and-biases")
+    copied = privatize(model, base)
+    norms = sum(p.nbytes for n, p in base.named_parameters() if "norm" in n)
+    assert copied == norms
+    shared = {p.data_ptr() for p in base.parameters()}
+    private = [n for n, p in model.named_parameters() if p.data_ptr() not in shared]
+    assert private == [n for n, _ in model.named_parameters() if "norm" in n]
+
+
+def test_sixteen_bit_weights_train_as_float32_copies(base):
+    model = attach(view(base.bfloat16()), "full")
+    privatize(model, base)
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    assert model.lm_head.weight is model.model.embed_tokens.weight
+
+
+def test_bytes_count_a_tied_head_once(base):
+    assert nbytes(base) >= sum(p.nbytes for p in base.parameters())
+    assert nbytes(base) < sum(p.nbytes for p in base.parameters()) + 10_000  # rotary buffers
+
+
+@pytest.mark.parametrize("quantization", ["nf4", "int8"])
+def test_a_view_of_a_quantized_base_holds_the_same_weights(tiny_base, quantization):
+    settings = bitsandbytes_settings(quantization, True, torch.float32)
+    quantized = AutoModelForCausalLM.from_pretrained(
+        tiny_base, quantization_config=settings, dtype=torch.float32, device_map={"": "cpu"}
+    )
+    prepare_quantized(quantized.eval())
+    untouched = logits(quantized)
+    model = attach(view(quantized), "lora", {"r": 2})
+    for _ in range(2):
+        model(input_ids=IDS, labels=IDS, use_cache=False).loss.backward()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.grad is not None:
+                    parameter -= parameter.grad.sign()
+    assert (logits(model) - untouched).abs().max() > 1e-3
+    assert torch.equal(logits(quantized), untouched)
+    mine = model.get_base_model().model.layers[0].mlp.up_proj.weight
+    assert mine.data_ptr() == quantized.model.layers[0].mlp.up_proj.weight.data_ptr()
+    weights = sum(p.nbytes for p in quantized.parameters())
+    assert weights < nbytes(quantized) < 1.5 * weights  # with the quantization state
