@@ -1,0 +1,252 @@
+"""What the lab shows of a race: its runs as a table, their state in words, examples of answers."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from explorer.catalogue.catalogue import Catalogue
+from explorer.figures.training import Curve
+from explorer.lab.runs import Result, Run, State
+from explorer.ui.markup import element, joined
+
+HEADERS = (
+    "Method",
+    "State",
+    "Trains",
+    "Loss",
+    "Held out",
+    "Speed",
+    "Time",
+    "Peak memory",
+    "Adapter",
+)
+EXAMPLES = 4
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A run as it stands on disk at one moment."""
+
+    run: Run
+    state: State
+    events: Sequence[dict[str, Any]]
+    result: Result | None
+
+    @classmethod
+    def read(cls, run: Run) -> "Entry":
+        """Everything of a run that the page shows."""
+        state = run.state()  # first: events and result are then at least as new
+        return cls(run, state, run.events(), run.result)
+
+    def last(self, kind: str) -> dict[str, Any] | None:
+        """The newest event of a kind."""
+        return next((event for event in reversed(self.events) if event["kind"] == kind), None)
+
+    def evaluation(self, when: str) -> dict[str, Any] | None:
+        """The held-out evaluation before or after training."""
+        found = (e for e in self.events if e["kind"] == "eval" and e["when"] == when)
+        return next(found, None)
+
+
+def version(entries: Sequence[Entry]) -> str:
+    """Changes whenever there is something new to show."""
+    return ";".join(f"{e.run.id}:{e.state.name}:{len(e.events)}" for e in entries)
+
+
+def name_of(catalogue: Catalogue, entry: Entry) -> str:
+    """The run's own name where it has one, else its method's, with the seed where it is not 0."""
+    job = entry.run.job
+    if job.label:
+        return job.label
+    name = catalogue.methods[job.method].name if job.method in catalogue.methods else job.method
+    return name if job.seed == 0 else f"{name}, seed {job.seed}"
+
+
+def curves(catalogue: Catalogue, entries: Sequence[Entry]) -> list[Curve]:
+    """The runs as the training figures take them; names are made to differ."""
+    names = [name_of(catalogue, entry) for entry in entries]
+    return [
+        Curve(
+            name if names.count(name) == 1 else f"{name} · {entry.run.id[-8:]}",
+            entry.run.job.method,
+            entry.events,
+        )
+        for name, entry in zip(names, entries, strict=True)
+    ]
+
+
+def table(catalogue: Catalogue, entries: Sequence[Entry]) -> Markup:
+    """One row a run."""
+    if not entries:
+        return element(
+            "p", "No run is chosen. Start one, or pick from the history.", class_="faint"
+        )
+    head = element("tr", *(element("th", name, scope="col") for name in HEADERS))
+    rows = (_row(catalogue, entry) for entry in entries)
+    return element(
+        "div",
+        element(
+            "table", element("thead", head), element("tbody", *rows), class_="plain race-table"
+        ),
+        class_="scroll card",
+    )
+
+
+def _row(catalogue: Catalogue, entry: Entry) -> Markup:
+    cells = (
+        element("th", name_of(catalogue, entry), scope="row"),
+        element("td", _state(entry)),
+        element("td", _trains(entry), class_="num"),
+        element("td", _loss(entry), class_="num"),
+        element("td", _held_out(entry), class_="num"),
+        element("td", _speed(entry), class_="num"),
+        element("td", _time(entry), class_="num"),
+        element("td", mebibytes(entry.result and entry.result.peak_bytes), class_="num"),
+        element("td", mebibytes(entry.result and entry.result.adapter_bytes), class_="num"),
+    )
+    return element("tr", *cells)
+
+
+def _state(entry: Entry) -> Markup:
+    step, steps = entry.last("step"), entry.run.job.steps
+    name, reason = entry.state.name, entry.state.reason
+    if name == "running":
+        done = step["step"] if step else 0
+        bar = element("progress", value=done, max=steps, aria_label=f"{done} of {steps} steps")
+        return joined([bar, element("span", _doing(entry, done, steps), class_="faint nowrap")])
+    words = {"queued": "waiting", "done": "done", "stopped": "stopped", "failed": "failed"}[name]
+    badge = element("span", words, class_=f"badge state-{name}")
+    told = element("span", f" {reason}", class_="faint") if reason else None
+    return joined([badge, told])
+
+
+def _doing(entry: Entry, done: int, steps: int) -> str:
+    last = entry.events[-1] if entry.events else None
+    if entry.state.reason == "stopping":
+        return "stopping"
+    if last and last["kind"] == "loading":
+        return last["what"]
+    if done >= steps:
+        return "asking the held-out questions"
+    return f"step {done} of {steps}"
+
+
+def _trains(entry: Entry) -> Markup | str:
+    started = entry.last("started")
+    if not started:
+        return "–"
+    share = 100 * started["trainable"] / started["total"]
+    count = element("span", f"{started['trainable']:,}")
+    return joined([count, element("span", f" {share:.3g} %", class_="faint")])
+
+
+def _loss(entry: Entry) -> str:
+    taken = [event["loss"] for event in entry.events if event["kind"] == "step"]
+    if not taken:
+        return "–"
+    return f"{taken[0]:.2f} → {taken[-1]:.3f}" if len(taken) > 1 else f"{taken[0]:.2f}"
+
+
+def _held_out(entry: Entry) -> Markup | str:
+    before, after = entry.evaluation("before"), entry.evaluation("after")
+    if not before:
+        return "–"
+    if not after:
+        return f"{before['value']:.2f} →"
+    interval = f"{after['low']:.2f}–{after['high']:.2f}"
+    shown = element("strong", f"{before['value']:.2f} → {after['value']:.2f}")
+    return joined([shown, element("span", f" ({interval})", class_="faint")])
+
+
+def _speed(entry: Entry) -> str:
+    result, step = entry.result, entry.last("step")
+    speed = (result and result.tokens_per_second) or (step and step["tokens_per_second"])
+    return f"{speed:,.0f} tok/s" if speed else "–"
+
+
+def _time(entry: Entry) -> str:
+    if entry.result:
+        seconds = entry.result.seconds
+        return "–" if seconds is None else duration(seconds)
+    step = entry.last("step")
+    if step and entry.state.name == "running":
+        return f"{duration(step['eta_seconds'])} left"
+    return "–"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: 4 s, 1 min 20 s, 2 h 5 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def mebibytes(count: int | None) -> str:
+    """Bytes in MiB (or KiB below one), or a dash for none."""
+    if count is None:
+        return "–"
+    return f"{count / 2**20:,.1f} MiB" if count >= 2**20 else f"{count / 2**10:,.0f} KiB"
+
+
+def headline(entries: Sequence[Entry]) -> str:
+    """The race in one sentence."""
+    if not entries:
+        return ""
+    names = [entry.state.name for entry in entries]
+    going = [entry for entry in entries if entry.state.name == "running"]
+    if going:
+        step = going[0].last("step")
+        left = f", about {duration(step['eta_seconds'])} left for this run" if step else ""
+        waiting = names.count("queued")
+        after = f"; {waiting} waiting" if waiting else ""
+        return f"Run {names.index('running') + 1} of {len(names)}{left}{after}."
+    if "queued" in names:
+        return f"{names.count('queued')} waiting for the worker."
+    parts = [f"{names.count(word)} {word}" for word in ("done", "stopped", "failed")]
+    return ", ".join(part for part in parts if not part.startswith("0 ")) + "."
+
+
+def examples(catalogue: Catalogue, entries: Sequence[Entry]) -> Markup:
+    """Held-out prompts with the expected answer, the base's and each run's, side by side."""
+    asked = [entry for entry in entries if entry.evaluation("after")]
+    if not asked:
+        return Markup("")
+    first = asked[0].evaluation("before") or asked[0].evaluation("after")
+    blocks = []
+    for example in first["examples"][:EXAMPLES]:
+        rows = [_answer("expected", example["expected"], None)]
+        base = asked[0].evaluation("before")
+        rows += _answers("base", base, example["prompt"])
+        for entry in asked:
+            name = name_of(catalogue, entry)
+            rows += _answers(name, entry.evaluation("after"), example["prompt"])
+        asking = element("p", example["prompt"], class_="example-prompt")
+        blocks.append(element("div", asking, element("dl", *rows), class_="example"))
+    head = element("h3", "Held-out examples")
+    return element("div", head, element("div", *blocks, class_="examples"), class_="card")
+
+
+def _answers(name: str, evaluation: dict[str, Any] | None, prompt: str) -> list[Markup]:
+    found = (e for e in (evaluation or {"examples": ()})["examples"] if e["prompt"] == prompt)
+    return [_answer(name, example["answer"], example["score"]) for example in found]
+
+
+def _answer(name: str, text: str, score: float | None) -> Markup:
+    mark = None
+    if score is not None:
+        words = "right" if score == 1 else "wrong" if score == 0 else f"{score:.2f}"
+        sign = "✓" if score == 1 else "✗" if score == 0 else words
+        mark = element("span", sign, class_=f"mark {words}", title=words)
+    said = element("dd", text if text.strip() else "(nothing)", mark)
+    return element("div", element("dt", name), said)
+
+
+def ago(moment: float) -> str:
+    """How long ago a time since the epoch was."""
+    return f"{duration(max(time.time() - moment, 0))} ago"
