@@ -108,6 +108,7 @@ def smaller_beats_larger(
             hovertext=[_told(score, models) for score in held],
             hoverinfo="text",
         )
+    figure.update_layout(legend={"yref": "paper", "y": 1.0, "yanchor": "bottom"})
     label_rows(figure, [_label(pair, models, benchmarks) for pair in pairs], theme)
     figure.update_xaxes(title_text="score, in each benchmark's own metric")
     warning = (

@@ -74,7 +74,7 @@ def pareto(
         name="not beaten on both", hoverinfo="skip",
     )  # fmt: skip
     known = set(best)
-    named = _labelled(points, best, (across, up))
+    named = _labelled(points, _once(best, done), (across, up))
     first = min(range(len(points)), key=lambda i: points[i][0])  # no room to its left
     place = f"{'top' if up.better == 'higher' else 'bottom'} left"
     own = [m for m in METHODS if any(run.method == m for run in done)]
@@ -110,6 +110,11 @@ def pareto(
 
 def _point(run: MethodRun, x: Measure, y: Measure) -> tuple[float, float]:
     return getattr(run, x.field) * x.factor, getattr(run, y.field) * y.factor
+
+
+def _once(best: Sequence[int], runs: Sequence[MethodRun]) -> list[int]:
+    """Of several runs of one method on the frontier, the last."""
+    return list({_name(runs[i]): i for i in best}.values())
 
 
 def _labelled(
@@ -210,6 +215,7 @@ def peft_against_full(results: Iterable[PublishedResult], theme: Theme = "light"
             hovertext=[row["hover"] for row in held],
             hoverinfo="text",
         )
+    figure.update_layout(legend={"yref": "paper", "y": 1.0, "yanchor": "bottom"})
     label_rows(figure, tasks, theme)
     figure.add_vline(x=100, line={"color": INK.on(theme), "width": 1.5})
     figure.update_xaxes(title_text="% of the fully fine-tuned model's figure")

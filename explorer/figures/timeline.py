@@ -42,7 +42,7 @@ def timeline(
         )
     labels = [(names or {}).get(lane, lane) for lane in lanes]
     figure.update_yaxes(categoryorder="array", categoryarray=labels[::-1], showgrid=False)
-    figure.update_xaxes(title_text="released; larger mark: more parameters")
+    figure.update_xaxes(title_text="released (size: parameters)")
     return Chart(figure, missing, tuple(_shown(row) for row in rows))
 
 

@@ -7,13 +7,14 @@ from explorer.budget.sites import feed_forward_width
 from explorer.catalogue.architecture import Architecture
 from explorer.catalogue.errors import ExplorerError
 from explorer.figures.diagram import plan as at
-from explorer.figures.diagram.attention import attention_height, draw_attention_lane
+from explorer.figures.diagram.attention import draw_attention_lane
 from explorer.figures.diagram.canvas import Box, Canvas
-from explorer.figures.diagram.experts import draw_experts_lane, experts_height
-from explorer.figures.diagram.feed_forward import draw_feed_forward_lane, feed_forward_height
+from explorer.figures.diagram.experts import draw_experts_lane
+from explorer.figures.diagram.feed_forward import draw_feed_forward_lane
 from explorer.figures.diagram.glyphs import draw_strip, layer_strip, strip_legend
 from explorer.figures.diagram.overlay.plain import Overlay
 from explorer.figures.diagram.plan import Naming
+from explorer.figures.diagram.rope import RopeFooter
 from explorer.figures.diagram.style import Mode
 from explorer.figures.diagram.text import plain, shape, share, width
 
@@ -36,36 +37,66 @@ def draw_block(
     return draw_with(arch, Overlay(), name, layer, rendering)
 
 
-def draw_with(
-    arch: Architecture, overlay: Overlay, name: str, layer: int, rendering: Rendering = INLINE
+def draw_attention(
+    arch: Architecture, name: str = "LLaMA", layer: int = 0, rendering: Rendering = INLINE
 ) -> str:
-    """One decoder layer with a method drawn on it."""
+    """The attention of a layer alone, with the wavelengths that its rotation turns by."""
+    return draw_with(arch, RopeFooter(), name, layer, rendering, ("attention",))
+
+
+def draw_feed_forward(
+    arch: Architecture, name: str = "LLaMA", layer: int = 0, rendering: Rendering = INLINE
+) -> str:
+    """The feed-forward of a layer alone, dense or with experts."""
+    return draw_with(arch, Overlay(), name, layer, rendering, ("feed-forward",))
+
+
+def draw_with(
+    arch: Architecture,
+    overlay: Overlay,
+    name: str,
+    layer: int,
+    rendering: Rendering = INLINE,
+    lanes: tuple[str, ...] = ("attention", "feed-forward"),
+) -> str:
+    """A decoder layer, or one lane of it, with a method drawn on it."""
     subject = checked(arch, name, layer)
     canvas = Canvas()
-    y = _header(canvas, subject, overlay)
-    first = y + 44
-    second = first + attention_height(overlay) + 66
-    end = second + _second_height(subject, overlay)
-    at.residual(canvas, y + 6, end + 40, shape("T", arch.hidden_size))
-    at.lane_title(canvas, first - 28, _attention_title(subject), positions(subject))
-    draw_attention_lane(canvas, first, subject, overlay)
-    canvas.rule((at.NORM, second - 52), (at.WIDTH - 32, second - 52))
-    at.lane_title(canvas, second - 28, "feed-forward", _feed_forward_note(subject))
-    if subject.routes:
-        draw_experts_lane(canvas, second, subject, overlay)
-    else:
-        hidden = feed_forward_width(arch, layer)
-        draw_feed_forward_lane(canvas, second, subject, hidden, overlay)
+    top = _header(canvas, subject, overlay)
+    under = len(canvas.elements)
+    y = top + 44
+    for number, lane in enumerate(lanes):
+        if number:
+            y += 66
+            canvas.rule((at.NORM, y - 52), (at.WIDTH - 32, y - 52))
+        draw = _attention if lane == "attention" else _feed_forward
+        y = draw(canvas, y, subject, overlay)
+    spine = Canvas()  # its length is known only now, and it lies under everything
+    at.residual(spine, top + 6, y + 40, shape("T", arch.hidden_size))
+    canvas.elements[under:under] = spine.elements
     footer = overlay.footer(subject)
     if footer:
-        overlay.draw_footer(canvas, end + 56, subject)
+        overlay.draw_footer(canvas, y + 56, subject)
     title = f"{name}: layer {layer + 1} of {arch.num_hidden_layers}"
     spoken = f"{_described(subject)} {overlay.name and _lead(subject, overlay)}"
-    height = end + 56 + footer
     return canvas.finish(
-        (at.WIDTH, height), f"{title}{overlay.name and f', {overlay.name}'}", spoken,
+        (at.WIDTH, y + 56 + footer), f"{title}{overlay.name and f', {overlay.name}'}", spoken,
         rendering.mode, rendering.standalone,
     )  # fmt: skip
+
+
+def _attention(canvas: Canvas, y: float, subject: Naming, overlay: Overlay) -> float:
+    name = "cross-attention" if subject.crosses else "attention"
+    at.lane_title(canvas, y - 28, name, positions(subject))
+    return draw_attention_lane(canvas, y, subject, overlay)
+
+
+def _feed_forward(canvas: Canvas, y: float, subject: Naming, overlay: Overlay) -> float:
+    at.lane_title(canvas, y - 28, "feed-forward", _feed_forward_note(subject))
+    if subject.routes:
+        return draw_experts_lane(canvas, y, subject, overlay)
+    width = feed_forward_width(subject.arch, subject.layer)
+    return draw_feed_forward_lane(canvas, y, subject, width, overlay)
 
 
 def checked(arch: Architecture, name: str, layer: int) -> Naming:
@@ -126,14 +157,6 @@ def marks(canvas: Canvas, right: float, y: float, trains: bool) -> None:
         x -= 30
         canvas.sample(Box(x, y - 7, 24, 14), kind)
         x -= 18
-
-
-def _second_height(subject: Naming, overlay: Overlay) -> float:
-    return experts_height(overlay) if subject.routes else feed_forward_height(overlay)
-
-
-def _attention_title(subject: Naming) -> str:
-    return "cross-attention" if subject.crosses else "attention"
 
 
 def _described(subject: Naming) -> str:

@@ -10,6 +10,7 @@ MOST_GROUPS = 128
 MOST_QUERIES = 64
 MOST_LAYERS = 160
 MOST_EXPERTS = 512
+NARROW = 10.0  # groups closer together than this are drawn as bars
 TALLEST = 46.0  # room for the query heads of a group
 GAP = 1.4
 
@@ -38,8 +39,10 @@ def heads(
     columns, size = _grid(per_group, pitch)
     tall = ceil(per_group / columns)
     block = columns * (size + GAP) - GAP
-    shared = min(pitch - 1.6, max(block, 9.0), 11.0) if pitch > 4 else pitch - 0.8
-    tall_cell = 12.0 if pitch < 7 else size
+    narrow = pitch < NARROW
+    shared = pitch - 0.9 if narrow else min(pitch - 1.6, max(block, 9.0), 11.0)
+    tall_cell = 12.0 if narrow else size
+    tall_shared = 12.0 if narrow else shared
     queries: list[Point] = []
     keys: list[Point] = []
     values: list[Point] = []
@@ -54,19 +57,19 @@ def heads(
             column, row = query % columns, query // columns
             queries.append((x + column * (size + GAP), y + row * (tall_cell + GAP)))
         if not widened:
-            keys.append((left + (pitch - shared) / 2, rows[1] - max(shared, 10) / 2))
-        values.append((left + (pitch - shared) / 2, rows[2] - max(shared, 10) / 2))
+            keys.append((left + (pitch - shared) / 2, rows[1] - tall_shared / 2))
+        values.append((left + (pitch - shared) / 2, rows[2] - tall_shared / 2))
     canvas.cells(queries, size, "fill-query", tall_cell)
     if widened:
         lower = [(x, y + rows[1] - rows[0]) for x, y in queries]
         canvas.cells(lower, size, "fill-key", tall_cell)
-    canvas.cells(keys, shared, "fill-key", max(shared, 10))
-    canvas.cells(values, shared, "fill-value", max(shared, 10))
+    canvas.cells(keys, shared, "fill-key", tall_shared)
+    canvas.cells(values, shared, "fill-value", tall_shared)
 
 
 def _grid(number: int, pitch: float) -> tuple[int, float]:
     """Columns and cell size that show `number` cells largest in a group `pitch` wide."""
-    if pitch < 7:  # narrow bars, one query head a group as a rule
+    if pitch < NARROW:  # narrow bars, one query head a group as a rule
         return number, max((pitch - 0.9) / number - GAP * (number > 1), 0.3)
     sizes = {
         columns: min(10.0, (pitch - 2.5) / columns - GAP, TALLEST / ceil(number / columns) - GAP)

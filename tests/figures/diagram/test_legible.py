@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from explorer.catalogue.catalogue import load_catalogue
-from explorer.figures.diagram.block import draw_block
+from explorer.figures.diagram.block import draw_block, draw_feed_forward
 from explorer.figures.diagram.kinds import layer_kinds
 from explorer.figures.diagram.method import draw_method
 from explorer.figures.diagram.model import draw_model
@@ -58,7 +58,9 @@ def test_every_method_is_legible_on_a_block(model, method):
 
 
 @pytest.mark.parametrize("method", SURVEY)
-@pytest.mark.parametrize("model", ["llama-3.1-405b", "llama-4-maverick-17b-128e", *ODD])
+@pytest.mark.parametrize(
+    "model", ["llama-3.1-405b", "llama-4-maverick-17b-128e", "llama-3.2-90b-vision", *ODD]
+)
 def test_the_survey_methods_are_legible_on_odd_shapes(model, method):
     arch = SHAPES[model]
     knobs = {"adapter_layers": 1} if "adapter_layers" in METHODS[method].knobs else {}
@@ -84,8 +86,22 @@ def test_knobs_at_their_ends_stay_legible(method, knobs):
     assert_legible(read(draw_method(SHAPES["llama-3.1-8b"], METHODS[method], knobs, "8B")))
 
 
+@pytest.mark.parametrize("method", ["lora", "qlora", "llama-adapter-v1", "full", "vera"])
+def test_a_method_on_cross_attention_is_legible(method):
+    arch = SHAPES["llama-3.2-90b-vision"]
+    assert_legible(read(draw_method(arch, METHODS[method], {}, "90B", layer=98)))
+
+
 def test_a_layer_that_a_method_leaves_alone_is_legible_and_says_so():
     svg = draw_method(SHAPES["llama-3.1-8b"], METHODS["llama-adapter-v1"], {}, "8B", layer=0)
     drawing = read(svg)
     assert_legible(drawing)
     assert any("this layer holds nothing of it" in text.words for text in drawing.loose)
+
+
+@pytest.mark.parametrize("model", SHAPES)
+def test_a_feed_forward_alone_is_legible(model):
+    for kind in layer_kinds(SHAPES[model]):
+        drawing = read(draw_feed_forward(SHAPES[model], model, kind.layers[0]))
+        assert_legible(drawing)
+        assert not any(box.part.startswith("attention") for box in drawing.boxes)

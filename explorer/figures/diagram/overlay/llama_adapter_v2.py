@@ -49,6 +49,8 @@ class LlamaAdapterV2Overlay(Overlay):
 
     def draw_site(self, canvas: Canvas, slot: Slot) -> None:
         """b under the linear that it becomes part of, s on the side where it acts."""
+        if slot.name not in LINEARS:
+            return
         box, top = slot.box, slot.box.y + slot.box.height + GAP
         half = (box.width - 12) / 2
         places = [Box(box.x, top, half, SMALL), Box(box.x + box.width - half, top, half, SMALL)]
