@@ -1,6 +1,7 @@
 """One worker process: started on demand, spoken to in JSON lines, noticed when it dies."""
 
 import collections
+import contextlib
 import os
 import signal
 import subprocess
@@ -63,7 +64,7 @@ class WorkerProcess:
 
     def close(self, patience: float = 10.0) -> None:
         """Let the worker end what it does; kill it when it takes too long."""
-        with self._sending:
+        with self._sending, contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
         try:
             self.process.wait(patience)
@@ -71,9 +72,6 @@ class WorkerProcess:
             self.process.kill()
             self.process.wait()
         self._listening.join(patience)
-        self._hearing.join(patience)
-        self.process.stdout.close()
-        self.process.stderr.close()
 
     def why_it_died(self) -> str:
         """How the process ended, in a sentence."""
@@ -90,6 +88,10 @@ class WorkerProcess:
             on_message(FROM_WORKER.validate_json(line))
         self.process.wait()
         self._hearing.join()
+        with self._sending:
+            for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+                with contextlib.suppress(BrokenPipeError):  # of orders that were never read
+                    pipe.close()
         on_death(self)
 
     def _hear_complaints(self) -> None:

@@ -4,11 +4,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from torch import nn
-
 from explorer.catalogue.errors import ExplorerError
 from explorer.lab.events import ColumnDone, Progress, Token
-from explorer.lab.request import BASE_COLUMN, CompareRequest
+from explorer.lab.request import BASE_COLUMN, MAX_COLUMNS, CompareRequest
 from explorer.lab.runs import Run, find_run
 from explorer.lab.worker import rows
 from explorer.lab.worker.adapters import load_adapter
@@ -28,8 +26,7 @@ def compare(request: CompareRequest, shelf: Shelf) -> Iterator[Any]:
         if run is None:
             columns.append(rows.Column(name, loaded.model))
         else:
-            yield Progress(what=f"loading the adapter of {name}")
-            model = adapter_on(loaded, run)
+            model = yield from _adapter(loaded, run)
             columns.append(rows.Column(name, loaded.model, (rows.Part(model),)))
     tokenizer = stands_on[0].tokenizer
     prompt = encode_prompt(tokenizer, [turn.model_dump() for turn in request.messages])
@@ -37,13 +34,19 @@ def compare(request: CompareRequest, shelf: Shelf) -> Iterator[Any]:
     yield from self_checks(columns, stands_on, prompt)
 
 
-def adapter_on(loaded: Loaded, run: Run) -> nn.Module:
-    """The run's adapter on a view of the base, kept for the next comparison."""
+def _adapter(loaded: Loaded, run: Run) -> Iterator[Any]:
+    """Tell what is being loaded; returns the run's adapter on a view of the base.
+
+    As many adapters as a comparison can have columns are kept for the next one.
+    """
     changed = run.adapter.stat().st_mtime_ns if run.adapter.exists() else 0
-    key = ("adapter", run.id, changed)
-    if key not in loaded.measured:
-        loaded.measured[key] = load_adapter(loaded, run.adapter)
-    return loaded.measured[key]
+    key = (run.id, changed)
+    if key not in loaded.adapters:
+        yield Progress(what=f"loading the adapter of {run.id}")
+        loaded.adapters[key] = load_adapter(loaded, run.adapter)
+        while len(loaded.adapters) > MAX_COLUMNS:
+            del loaded.adapters[next(iter(loaded.adapters))]
+    return loaded.adapters[key]
 
 
 def _fitting(run: Run, request: CompareRequest) -> Run:
