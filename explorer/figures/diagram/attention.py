@@ -4,7 +4,7 @@ from explorer.catalogue.architecture import Architecture
 from explorer.figures.diagram import plan as at
 from explorer.figures.diagram.canvas import Box, Canvas, Caption
 from explorer.figures.diagram.glyphs import heads, mask, shown_groups
-from explorer.figures.diagram.linear import draw_linear
+from explorer.figures.diagram.linear import draw_gate, draw_linear
 from explorer.figures.diagram.overlay.plain import AttentionPlan, Overlay
 from explorer.figures.diagram.plan import Naming, Slot
 from explorer.figures.diagram.text import plain, shape, wrap
@@ -58,6 +58,9 @@ def _inputs(canvas: Canvas, rows: dict[str, float], subject: Naming, overlay: Ov
         caption = Caption("image tokens", "", shape("I", subject.arch.hidden_size), code=False)
         canvas.box(box, caption, "image_tokens", "op")
         canvas.wire([box.right, (at.SITE, start)], "image")
+        if overlay.tap("q_proj"):
+            above = rows["q_proj"]
+            canvas.wire([(at.BUS, above), (at.BUS, above + overlay.tap("q_proj"))], arrow=False)
     else:
         canvas.wire([(at.BUS, rows["k_proj"]), (at.SITE, rows["k_proj"])])
     tone = "image" if subject.crosses else ""
@@ -184,8 +187,7 @@ def _way_back(canvas: Canvas, row: float, core: Box, subject: Naming, overlay: O
     canvas.wire([box.left, (at.SPINE + 11, row)])
     canvas.text((at.NORM, row - 6), shape("T", arch.hidden_size), "edge")
     if subject.crosses:
-        gate = Box(at.NORM + 66, row - 10, 52, 20)
-        canvas.operation(gate, "× tanh g", "cross_attention.gates")
+        draw_gate(canvas, row)
     canvas.node((at.SPINE, row), "+", "spine")
     canvas.text(
         (at.PANEL, row + 16), _cached(subject, overlay), "note", room=at.CORE - at.PANEL + 60

@@ -2,7 +2,7 @@
 
 from explorer.figures.diagram import plan as at
 from explorer.figures.diagram.canvas import Box, Canvas, Caption
-from explorer.figures.diagram.linear import draw_linear
+from explorer.figures.diagram.linear import draw_gate, draw_linear
 from explorer.figures.diagram.overlay.plain import Overlay
 from explorer.figures.diagram.plan import Naming, Slot
 from explorer.figures.diagram.text import shape
@@ -99,7 +99,9 @@ def _inward(canvas: Canvas, row: float, width: int, subject: Naming, overlay: Ov
     part = "mlp.down_proj"
     box = Box(at.SITE, row - at.ROW / 2, at.SITE_WIDTH, at.ROW)
     canvas.wire([box.left, (at.SPINE + 11, row)])
-    canvas.text((at.NORM, row - 6), shape("T", hidden), "edge")
+    canvas.text((at.NORM, row - 6), shape("T", hidden), "edge", room=62)
+    if subject.crosses:
+        draw_gate(canvas, row)
     canvas.node((at.SPINE, row), "+", "spine")
     slot = Slot("down_proj", box, width, hidden, (at.JOIN, row), (at.BUS, row), forward=-1)
     draw_linear(canvas, slot, part, subject, overlay)

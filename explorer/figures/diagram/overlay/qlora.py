@@ -90,7 +90,7 @@ class QLoraOverlay(LoraOverlay):
             shade = 0.16 + 0.84 * abs(LEVELS[code])
             tone = "fill-query" if LEVELS[code] < 0 else "fill-value"
             canvas.shaded(Box(*at_cell, 11.4, 16.5), tone, shade)
-        canvas.text((x + 14, y + 130), "darker: further from zero", "edge")
+        canvas.text((x + 14, y + 130), "stronger: further from zero", "edge")
         canvas.text((x + 14, y + 147), "blue: below zero, ochre: above", "edge")
         canvas.text((x + 14, y + 164), f"{BLOCK} × 4 bits = {BLOCK // 2} bytes", "shape")
         canvas.close_group()
