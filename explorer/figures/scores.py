@@ -44,14 +44,16 @@ def score_chart(
 ) -> Chart:
     """One benchmark's figures against a property of the models.
 
-    `part` is a part of the benchmark, "" for the whole, None for everything. Filled marks are base
-    models, open ones others. Lines run within a generation, between figures that are comparable
+    `part` is a part of the benchmark, "" for the whole, None for everything; where no figure has it
+    all are shown. Filled marks are base models, open ones others. Lines run within a generation, between figures that are comparable
     (none against the date, which sizes share); the warnings say what keeps the rest apart.
     """
     if against not in AXES:
         raise unknown("axis", against, AXES)
     label, measure = AXES[against]
-    mine = [s for s in scores if s.benchmark == benchmark.id and part in (None, s.part)]
+    mine = [score for score in scores if score.benchmark == benchmark.id]
+    if part is not None and any(score.part == part for score in mine):
+        mine = [score for score in mine if score.part == part]
     rows, warnings = _rows(mine, models, measure)
     if not rows:
         return Chart(silent(theme, f"Nothing of {benchmark.name} can be shown here."), warnings)

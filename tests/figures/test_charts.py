@@ -128,6 +128,12 @@ class TestScores:
         assert "metric: " in text
         assert "<i>" in text
 
+    def test_a_benchmark_that_has_parts_alone_shows_all_of_them(self):
+        parts = [score("llama-2-7b", 45.0, part="STEM"), score("llama-2-7b", 47.0, part="other")]
+        drawn = score_chart(parts, MODELS, MMLU)
+        assert {row["part"] for row in drawn.rows} == {"STEM", "other"}
+        assert "2 parts of the benchmark" in drawn.warnings[-1]
+
     def test_an_unknown_axis_is_refused(self):
         with pytest.raises(UnknownNameError, match="Did you mean 'parameters'"):
             score_chart(SCORES, MODELS, MMLU, "paramters")
