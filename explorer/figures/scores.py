@@ -44,9 +44,10 @@ def score_chart(
 ) -> Chart:
     """One benchmark's figures against a property of the models.
 
-    `part` is a part of the benchmark, "" for the whole, None for everything; where no figure has it
-    all are shown. Filled marks are base models, open ones others. Lines run within a generation, between figures that are comparable
-    (none against the date, which sizes share); the warnings say what keeps the rest apart.
+    `part` is a part of the benchmark, "" for the whole, None for everything; where no figure has
+    it, all are shown. Filled marks are base models, open ones others. Lines run within a
+    generation, between figures that are comparable (none against the date, which sizes share); the
+    warnings say what keeps the rest apart.
     """
     if against not in AXES:
         raise unknown("axis", against, AXES)
