@@ -11,16 +11,17 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from peft import PeftModel
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from explorer.lab.bases import EMBEDDED, BaseMissingError, find_base
 from explorer.lab.worker.precision import set_threads
 from explorer.lab.worker.shelf import bitsandbytes_settings
+from explorer.lab.worker.trainer import checkpoint_activations
 from explorer.lab.worker.view import view
 from explorer.methods import registry
 from explorer.methods.attach import attach
@@ -44,28 +45,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="explorer bench methods", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="measured rounds (default 7)")
     parser.add_argument("--batch", type=int, default=4, help="texts in a step (default 4)")
+    parser.add_argument("--methods", default=",".join(survey()), help="comma separated ids")
     parser.add_argument("--length", type=int, default=128, help="tokens in a text (default 128)")
     args = parser.parse_args()
     threads = set_threads()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    found = measure(device, args.rounds, args.batch, args.length)
+    found = measure(device, args.methods.split(","), args.rounds, (args.batch, args.length))
     found |= {"rounds": args.rounds, "batch": args.batch, "length": args.length}
     found |= {"device": str(device), "threads": threads, "torch": torch.__version__}
     sys.stdout.write(json.dumps(found) + "\n")
 
 
-def measure(device: torch.device, rounds: int, batch: int, length: int) -> dict[str, Any]:
-    """Median seconds of a step and ratio to the baseline for every method of the survey."""
+def measure(
+    device: torch.device, methods: Sequence[str], rounds: int, size: tuple[int, int]
+) -> dict[str, Any]:
+    """Median seconds of a step of `size` tokens [batch, length] and ratio to the baseline."""
     name, base, packed = load(device)
     steps: dict[str, Callable[[], None]] = {}
     trained: dict[str, int] = {}
-    for method_id in [BASELINE, AGAIN, *survey()]:
+    for method_id in [BASELINE, AGAIN, *methods]:
         record = registry.record(BASELINE if method_id == AGAIN else method_id)
-        model = attach(view(packed if record.recipe else base), record.id)
+        model = view(packed if record.recipe else base)
         if record.recipe and record.recipe.gradient_checkpointing:
-            model.gradient_checkpointing_enable({"use_reentrant": False})
+            checkpoint_activations(model)
+        model = attach(model, record.id)
         trained[method_id] = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        steps[method_id] = step_of(model, batch, length)
+        steps[method_id] = step_of(model, size)
         note(f"{record.name}: {trained[method_id]:,} parameters")
     taken: dict[str, list[float]] = {method_id: [] for method_id in steps}
     for number in range(rounds + 1):  # the first one warms up
@@ -111,12 +116,11 @@ def load(device: torch.device) -> tuple[str, PreTrainedModel, PreTrainedModel]:
     return name, base.requires_grad_(False), prepare_quantized(packed)
 
 
-def step_of(model: nn.Module, batch: int, length: int) -> Callable[[], None]:
+def step_of(model: PreTrainedModel | PeftModel, size: tuple[int, int]) -> Callable[[], None]:
     """A whole training step: forward, backward, AdamW."""
     model.train()
-    device = next(model.parameters()).device
     generator = torch.Generator().manual_seed(0)
-    ids = torch.randint(3, SHAPE["vocab_size"], (batch, length), generator=generator).to(device)
+    ids = torch.randint(3, model.config.vocab_size, size, generator=generator).to(model.device)
     trainable = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trainable, lr=1e-4)
 
