@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
+from explorer.budget.kv import token_bytes
 from explorer.budget.params import count_parameters, expert_parameters
 from explorer.budget.sites import linear_sites
 from explorer.catalogue.architecture import Architecture
-
-CACHE_BYTES = 2  # a number of the KV cache in bfloat16
 
 
 @dataclass(frozen=True)
@@ -30,11 +29,10 @@ class Cost:
 def cost(arch: Architecture) -> Cost:
     """The cost of this shape. Arithmetic is that of the matrices; scores grow with the context."""
     counted = count_parameters(arch)
-    keys_and_values = 2 * len(arch.self_attention_layers) * arch.kv_dim
     return Cost(
         parameters=counted.total,
         active=counted.active,
-        cache=keys_and_values * CACHE_BYTES,
+        cache=int(token_bytes(arch)),
         arithmetic=2 * multiplied(arch),
     )
 

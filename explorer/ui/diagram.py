@@ -13,12 +13,16 @@ from explorer.ui.cards.values import number, share
 from explorer.ui.markup import element, joined
 from explorer.ui.saving import save_buttons
 
-# A click, Enter or Space on a box tells the server which part it is.
+# A click, Enter or Space on a box tells the server which part or which layer it is.
 OPEN_PARTS = """
 const open = (event) => {
-  const box = event.target.closest("[data-part]");
+  const box = event.target.closest("[data-layer], [data-part]");
   if (!box || (event.type === "keydown" && !["Enter", " "].includes(event.key))) return;
   event.preventDefault();
+  if (box.dataset.layer !== undefined) {
+    trigger("entered", { layer: Number(box.dataset.layer) });
+    return;
+  }
   element.querySelectorAll(".selected").forEach((other) => other.classList.remove("selected"));
   box.classList.add("selected");
   trigger("opened", { part: box.dataset.part });
@@ -45,6 +49,11 @@ def lay_out(export: Callable[..., tuple[str, str]], inputs: Sequence[Component])
     details = gr.HTML(elem_classes="part-details", label="Part")
     save_buttons({"svg": "Save as SVG", "png": "Save as PNG"}, export, inputs)
     return Diagram(drawing, details)
+
+
+def enter(event: gr.EventData) -> tuple[str, int]:
+    """The level and the layer to show when a layer of the whole model was opened."""
+    return "block", int(event.layer) + 1
 
 
 def part_card(arch: Architecture, part: str) -> Markup:

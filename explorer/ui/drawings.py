@@ -3,14 +3,20 @@
 from explorer.catalogue.architecture import Architecture
 from explorer.catalogue.errors import unknown
 from explorer.figures.diagram.block import INLINE, Rendering, draw_block
+from explorer.figures.diagram.model import draw_model
+from explorer.figures.diagram.vision import draw_vision
 
-LEVELS = {"block": "One layer"}
+LEVELS = {"model": "Whole model", "block": "One layer", "vision": "Vision"}
 
 
 def draw(
     arch: Architecture, name: str, level: str, layer: int = 0, rendering: Rendering = INLINE
 ) -> str:
-    """The SVG of this level of the model. `layer` counts from 0."""
-    if level not in LEVELS:
+    """The SVG of this level of the model. `layer` counts from 0 and matters to "block" alone."""
+    if level == "model":
+        return draw_model(arch, name, rendering)
+    if level == "vision":
+        return draw_vision(arch, name, rendering)
+    if level != "block":
         raise unknown("level", level, LEVELS)
     return draw_block(arch, name, layer, rendering)

@@ -47,12 +47,15 @@ def build(page: Page) -> None:
     inputs = [text, level, layer]
     parts = diagram.lay_out(export, [*inputs, page.theme])
     gr.on(
-        [draw.click, level.change, layer.release],
+        [draw.click, level.change, layer.release, layer.change],
         drawing, inputs, [card, parts.drawing, parts.details, layer],
         api_visibility="private", show_progress="hidden",
     )  # fmt: skip
     parts.drawing.opened(
         opened, text, parts.details, api_visibility="private", show_progress="hidden"
+    )
+    parts.drawing.entered(
+        diagram.enter, None, [level, layer], api_visibility="private", show_progress="hidden"
     )
     gr.api(config_shape, api_name="config_shape")
     gr.api(config_diagram, api_name="config_diagram")
@@ -64,7 +67,8 @@ def drawing(text: str, level: str, layer: int) -> tuple[str, str, str, dict]:
     arch = architecture_from_text(text)
     layer = min(layer, arch.num_hidden_layers)
     svg = drawings.draw(arch, NAME, level, layer - 1)
-    slider = gr.update(maximum=arch.num_hidden_layers, value=layer)
+    layers = arch.num_hidden_layers
+    slider = gr.update(maximum=layers, value=layer, visible=level == "block")
     return shape_card(arch), svg, HINT, slider
 
 
@@ -93,12 +97,12 @@ def config_shape(config: str) -> dict:
 
 
 @told
-def config_diagram(config: str, level: str = "block", layer: int = 1, theme: str = "light") -> str:
+def config_diagram(config: str, level: str = "model", layer: int = 1, theme: str = "light") -> str:
     """The drawing of a pasted config.json as an SVG document.
 
     Args:
         config: the text of the config.json of a llama, mllama or llama4.
-        level: what is drawn.
+        level: "model" (all of it), "block" (one layer) or "vision" (the image encoder).
         layer: which layer, from 1.
         theme: "light" or "dark".
     """

@@ -17,6 +17,8 @@ from explorer.ui.tab import Page
 FIRST = "llama-3.1-8b"
 HINT = '<p class="faint hint">Select a box to see its weights, shapes and share of the whole.</p>'
 
+TEXT_ALONE = '<p class="unknown">This model reads text alone: it has no vision tower.</p>'
+
 
 @dataclass(frozen=True)
 class View:
@@ -61,6 +63,9 @@ def _diagram(page: Page, handlers: "Handlers", model: gr.Dropdown) -> dict[str, 
     parts.drawing.opened(
         handlers.opened, model, parts.details, api_visibility="private", show_progress="hidden"
     )
+    parts.drawing.entered(
+        diagram.enter, None, [level, layer], api_visibility="private", show_progress="hidden"
+    )
     return {"level": level, "layer": layer}
 
 
@@ -90,13 +95,13 @@ class Handlers:
 
     @told
     def diagram(
-        self, model: str, level: str = "block", layer: int = 1, theme: str = "light"
+        self, model: str, level: str = "model", layer: int = 1, theme: str = "light"
     ) -> str:
         """The drawing of a model as an SVG document.
 
         Args:
             model: id of a model, such as "llama-3.1-8b".
-            level: what is drawn.
+            level: "model" (all of it), "block" (one layer) or "vision" (the image encoder).
             layer: which layer, from 1.
             theme: "light" or "dark".
         """
@@ -111,8 +116,10 @@ class Handlers:
             return no_shape(found), "", gr.skip()
         layers = arch.num_hidden_layers
         layer = min(layer, layers)
-        svg = drawings.draw(arch, display_name(found), level, layer - 1)
-        return svg, HINT, gr.update(maximum=layers, value=layer)
+        slider = gr.update(maximum=layers, value=layer, visible=level == "block")
+        if level == "vision" and arch.vision is None:
+            return TEXT_ALONE, "", slider
+        return drawings.draw(arch, display_name(found), level, layer - 1), HINT, slider
 
     @told
     def opened(self, model: str, event: gr.EventData) -> str:

@@ -1,12 +1,15 @@
 """View: the timeline, and the table of all models to filter, sort and search."""
 
 import gradio as gr
+import plotly.graph_objects as go
 from gradio.components import Component
 
 from explorer.catalogue.catalogue import Catalogue
+from explorer.figures.timeline import timeline
 from explorer.ui import models_table
 from explorer.ui.cards.model import display_name
 from explorer.ui.errors import told
+from explorer.ui.markup import element, joined
 from explorer.ui.tab import Page
 
 FILTERS = {"generations": "Generation", "kinds": "Kind", "reads": "Reads"}
@@ -21,6 +24,12 @@ def build(page: Page) -> tuple[dict[str, Component], gr.Dataframe]:
         "kinds": models_table.KINDS,
         "reads": models_table.READS,
     }
+    chart = gr.Plot(show_label=False, elem_classes="chart", elem_id="timeline")
+    note = gr.HTML(label="Never released")
+    gr.on(
+        [page.visited.change, page.theme.change], handlers.timeline, page.theme, [chart, note],
+        api_visibility="private", show_progress="hidden",
+    )  # fmt: skip
     with gr.Row(elem_classes="filters"):
         filters = {
             name: gr.Dropdown(choices[name], multiselect=True, label=label, value=[])
@@ -52,6 +61,14 @@ class Handlers:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
+
+    @told
+    def timeline(self, theme: str) -> tuple[go.Figure, str]:
+        """The timeline of all models, and the models that have no place on it."""
+        names = {g.id: g.name for g in self.catalogue.generations.values()}
+        drawn = timeline(models_table.ordered(self.catalogue), theme, names)
+        notes = [element("li", sentence) for sentence in drawn.warnings]
+        return drawn.figure, element("ul", joined(notes), class_="faint notes")
 
     @told
     def rows(self, generations: list[str], kinds: list[str], reads: list[str]) -> list[list]:

@@ -1,0 +1,1 @@
+"""The views of the Benchmarks tab: charts, all figures, contradictions, uses and limits, terms."""

@@ -1,0 +1,34 @@
+"""What a benchmark measures, in a line."""
+
+from markupsafe import Markup
+
+from explorer.catalogue.benchmark import Benchmark
+from explorer.ui.cards.sources import finder, sourced
+from explorer.ui.cards.values import number
+from explorer.ui.markup import element, joined
+
+
+def about_benchmark(benchmark: Benchmark) -> Markup:
+    """Name, what it measures, metric, which way is better, what guessing scores."""
+    find = finder(benchmark.sources)
+    facts = [f"{benchmark.metric}; {benchmark.better} is better; "]
+    chance = benchmark.chance
+    if chance.value is None:
+        facts.append(f"guessing: {chance.note}.")
+    else:
+        facts += [
+            "guessing scores ",
+            sourced(number(chance.value), chance.source, find, chance.note),
+            ".",
+        ]
+    return element(
+        "article",
+        element(
+            "p",
+            element("strong", benchmark.name),
+            ". ",
+            sourced(benchmark.measures, benchmark.source, find),
+        ),
+        element("p", joined(facts), class_="faint"),
+        class_="card about",
+    )
