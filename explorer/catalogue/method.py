@@ -89,7 +89,7 @@ class Method(Record):
     extra_latency: str
     caveats: tuple[Note, ...] = ()
     published: tuple[Note, ...] = ()
-    published_as: tuple[str, ...] = ()  # its names in the file of published results
+    published_as: tuple[str, ...] = ()  # see `goes_by`
     differences: Differences | None = None
     # for the calculator
     sites: tuple[str, ...] = ()  # fixed, where there is no knob of type sites
@@ -147,6 +147,14 @@ class Method(Record):
             name: self.sites if value is None and self.knobs[name].type == "sites" else value
             for name, value in values.items()
         }
+
+    def goes_by(self, name: str) -> bool:
+        """Whether a published result under this name is one of the method.
+
+        Results are published as `LORA (rank32)` or `LLaMA-Adapter V1 (text only)`: a name of
+        `published_as`, alone or with the setting after a space.
+        """
+        return any(name == known or name.startswith(f"{known} ") for known in self.published_as)
 
     def source_of(self, entry: str) -> Source | Paper | None:
         """The document that a source entry names, or None for derived, measured and the like."""

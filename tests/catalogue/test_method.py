@@ -115,6 +115,22 @@ def test_the_families_hold_all_methods_and_the_survey_is_five():
     assert sum(m.survey for m in METHODS.values()) == 5
 
 
+@pytest.mark.parametrize(
+    ("method_id", "published", "same"),
+    [
+        ("lora", "LORA (rank32)", True),
+        ("lora", "LoRA", True),
+        ("lora", "LoRA-FA", False),
+        ("qlora", "LoRA", False),
+        ("llama-adapter-v1", "LLaMA-Adapter V1 (text only)", True),
+        ("llama-adapter-v1", "LLaMA-Adapter V2", False),
+        ("full", "Vicuna (full fine-tuning)", True),
+    ],
+)
+def test_published_results_find_their_method(method_id, published, same):
+    assert METHODS[method_id].goes_by(published) == same
+
+
 def test_bibtex_has_every_author_and_the_identifier():
     paper = Paper(
         title="A Title: of Sorts", authors=("Ada Lovelace", "Alan Turing"), year=2021,
