@@ -1,8 +1,21 @@
-"""Reading an own tuner's tensors layer by layer, and holding it against the reference."""
+"""The own tuners to be tested, their tensors by module, and how they are held to the reference."""
 
 import re
 
 import torch
+
+from explorer.methods import LlamaAdapterConfig, LlamaAdapterV2Config, LlamaExcitorConfig
+
+OWN = {
+    "V1": lambda: LlamaAdapterConfig(adapter_len=3, adapter_layers=2, task_type="CAUSAL_LM"),
+    "V2 chat": lambda: LlamaAdapterV2Config(task_type="CAUSAL_LM"),
+    "V2 paper": lambda: LlamaAdapterV2Config(
+        variant="paper", adapter_len=3, adapter_layers=2, r=2, task_type="CAUSAL_LM"
+    ),
+    "Excitor": lambda: LlamaExcitorConfig(
+        adapter_len=5, adapter_layers=2, r=3, task_type="CAUSAL_LM"
+    ),
+}
 
 TENSOR = re.compile(
     r"model\.model\.model\.(.+)\.(?:llama_adapter_v2|llama_adapter|llama_excitor)_(\w+)\.(\w+)$"
@@ -65,3 +78,15 @@ def compare_with_reference(model, build, token_ids, tolerance=1e-5, **inputs):
             error = relative(mine[-1], theirs[-1])
             assert error <= tolerance, f"gradient of {kind} in {module}: {error}"
     assert relative(torch.cat(mine), torch.cat(theirs)) <= 1e-5
+
+
+def logits(model, ids, **inputs):
+    with torch.no_grad():
+        return model(input_ids=ids, **inputs).logits
+
+
+def gradients(model, ids):
+    model.train()
+    model.zero_grad()
+    model(input_ids=ids, labels=ids).loss.backward()
+    return torch.cat([p.grad.flatten() for p in model.parameters() if p.requires_grad])

@@ -6,7 +6,10 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import pytest
 import torch
+from peft import get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
+
+from tests.methods.comparing import OWN, randomise
 
 torch.set_num_threads(1)
 
@@ -60,3 +63,21 @@ def tiny_llama():
 def token_ids():
     torch.manual_seed(7)
     return torch.randint(3, 61, (2, 9))
+
+
+@pytest.fixture(params=OWN)
+def own_config(request):
+    """The configuration of each own method in turn."""
+    return OWN[request.param]()
+
+
+@pytest.fixture
+def adapted(tiny_llama, own_config):
+    """A builder of a tiny LLaMA with the method on it, off its initial values."""
+
+    def build(*args, **changes):
+        model = get_peft_model(tiny_llama(*args, **changes), own_config)
+        randomise(model, scale=0.3)
+        return model.eval()
+
+    return build

@@ -4,7 +4,6 @@ import subprocess
 import sys
 import warnings
 
-import bitsandbytes as bnb
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -13,49 +12,16 @@ from transformers.models.llama4 import Llama4ForCausalLM, Llama4TextConfig
 from transformers.models.mllama import MllamaForCausalLM, MllamaTextConfig
 
 from explorer.catalogue.errors import ExplorerError
-from explorer.methods import LlamaAdapterConfig, LlamaAdapterV2Config, LlamaExcitorConfig
-from tests.methods.comparing import randomise, relative
-
-OWN = {
-    "V1": lambda: LlamaAdapterConfig(adapter_len=3, adapter_layers=2, task_type="CAUSAL_LM"),
-    "V2 chat": lambda: LlamaAdapterV2Config(task_type="CAUSAL_LM"),
-    "V2 paper": lambda: LlamaAdapterV2Config(
-        variant="paper", adapter_len=3, adapter_layers=2, r=2, task_type="CAUSAL_LM"
-    ),
-    "Excitor": lambda: LlamaExcitorConfig(
-        adapter_len=5, adapter_layers=2, r=3, task_type="CAUSAL_LM"
-    ),
-}
-
-
-@pytest.fixture(params=OWN)
-def config(request):
-    return OWN[request.param]()
-
-
-@pytest.fixture
-def adapted(tiny_llama, config):
-    """A builder of a tiny LLaMA with the method on it, off its initial values."""
-
-    def build(*args, **changes):
-        model = get_peft_model(tiny_llama(*args, **changes), config)
-        randomise(model, scale=0.3)
-        return model.eval()
-
-    return build
-
-
-def logits(model, ids, **inputs):
-    with torch.no_grad():
-        return model(input_ids=ids, **inputs).logits
+from explorer.methods import LlamaAdapterV2Config
+from tests.methods.comparing import OWN, gradients, logits, randomise, relative
 
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
-def test_it_starts_as_the_base_bit_for_bit(tiny_llama, config, token_ids, attention, dtype):
+def test_it_starts_as_the_base_bit_for_bit(tiny_llama, own_config, token_ids, attention, dtype):
     base = tiny_llama("wide", attention).to(dtype)
     expected = logits(base, token_ids)
-    model = get_peft_model(base, config)
+    model = get_peft_model(base, own_config)
     trained = [p for p in model.parameters() if p.requires_grad]
     assert {p.dtype for p in trained} == {torch.float32}
     assert torch.equal(logits(model, token_ids), expected)
@@ -109,13 +75,6 @@ def test_eager_attention_shows_the_weights_of_every_layer(adapted, token_ids):
     for weights in output.attentions:
         torch.testing.assert_close(weights.sum(-1), torch.ones(2, 4, 9))
     assert len(output.hidden_states) == 5
-
-
-def gradients(model, ids):
-    model.train()
-    model.zero_grad()
-    model(input_ids=ids, labels=ids).loss.backward()
-    return torch.cat([p.grad.flatten() for p in model.parameters() if p.requires_grad])
 
 
 def test_an_eval_pass_then_steps_move_every_tensor_and_nothing_else(adapted, token_ids):
@@ -177,92 +136,10 @@ def test_autocast_computes_in_16_bits(adapted, token_ids, attention):
         assert relative(gradients(model, token_ids), slope) < 0.1
 
 
-def quantize(model, build):
-    """Put `build(linear)` in the place of every linear of the layers."""
-    for layer in model.model.layers:
-        for owner in (layer.self_attn, layer.mlp):
-            for name, linear in list(owner.named_children()):
-                if isinstance(linear, torch.nn.Linear):
-                    setattr(owner, name, build(linear))
-    return model
-
-
-def four_bit(kind):
-    def build(linear):
-        quantized = bnb.nn.Linear4bit(
-            linear.in_features,
-            linear.out_features,
-            bias=linear.bias is not None,
-            compute_dtype=torch.float32,
-            quant_type=kind,
-        )
-        quantized.load_state_dict(linear.state_dict())
-        quantized.support_avx512bf16_for_cpu = False  # else an eval pass spoils later gradients
-        return quantized.to("cpu")
-
-    return build
-
-
-def eight_bit(linear):
-    quantized = bnb.nn.Linear8bitLt(
-        linear.in_features, linear.out_features, linear.bias is not None, has_fp16_weights=False
-    )
-    quantized.load_state_dict(linear.state_dict())
-    return quantized.to("cpu")
-
-
-def dequantized(linear):
-    plain = torch.nn.Linear(linear.in_features, linear.out_features, linear.bias is not None)
-    weight = bnb.functional.dequantize_4bit(linear.weight.data, linear.weight.quant_state)
-    plain.weight.data = weight.to(torch.float32)
-    if linear.bias is not None:
-        plain.bias.data = linear.bias.data
-    return plain
-
-
-def with_the_same_adapter(config, *bases):
-    models = []
-    for base in bases:
-        torch.manual_seed(0)
-        models.append(get_peft_model(base, config).eval())
-        randomise(models[-1], scale=0.1)
-    return models
-
-
-@pytest.mark.parametrize("kind", ["nf4", "fp4"])
-def test_a_4_bit_base_trains_with_the_gradients_of_its_dequantized_copy(
-    tiny_llama, config, token_ids, kind
-):
-    sizes = {"hidden_size": 64, "intermediate_size": 128, "head_dim": 16, "num_hidden_layers": 3}
-    small = quantize(tiny_llama(**sizes), four_bit(kind))
-    plain = quantize(tiny_llama(**sizes), four_bit(kind))
-    for layer in plain.model.layers:
-        for owner in (layer.self_attn, layer.mlp):
-            for name, linear in list(owner.named_children()):
-                if isinstance(linear, bnb.nn.Linear4bit):
-                    setattr(owner, name, dequantized(linear))
-    small, plain = with_the_same_adapter(config, small, plain)
-    assert relative(logits(small, token_ids), logits(plain, token_ids)) < 1e-2  # an eval pass
-    assert relative(gradients(small, token_ids), gradients(plain, token_ids)) < 1e-2
-    with pytest.raises(ExplorerError, match="cannot be merged"):
-        small.merge_and_unload()
-
-
-@pytest.mark.filterwarnings("ignore:MatMul8bitLt")
-def test_an_8_bit_base_trains_and_generates(tiny_llama, config, token_ids):
-    sizes = {"hidden_size": 64, "intermediate_size": 128, "head_dim": 16, "num_hidden_layers": 3}
-    full, small = with_the_same_adapter(
-        config, tiny_llama(**sizes), quantize(tiny_llama(**sizes), eight_bit)
-    )
-    assert relative(logits(small.eval(), token_ids), logits(full.eval(), token_ids)) < 0.1
-    assert relative(gradients(small, token_ids), gradients(full, token_ids)) < 0.2
-    small.eval().generate(input_ids=token_ids, max_new_tokens=2)
-
-
-def test_disabled_the_base_comes_back_bit_for_bit(tiny_llama, config, token_ids):
+def test_disabled_the_base_comes_back_bit_for_bit(tiny_llama, own_config, token_ids):
     base = tiny_llama()
     expected = logits(base, token_ids)
-    model = get_peft_model(base, config)
+    model = get_peft_model(base, own_config)
     randomise(model)
     adapted = logits(model, token_ids)
     with model.disable_adapter():
@@ -272,10 +149,10 @@ def test_disabled_the_base_comes_back_bit_for_bit(tiny_llama, config, token_ids)
     assert torch.equal(logits(model.unload(), token_ids), expected)
 
 
-def test_strength_leads_from_the_base_to_the_adapter_and_beyond(tiny_llama, config, token_ids):
+def test_strength_leads_from_the_base_to_the_adapter_and_beyond(tiny_llama, own_config, token_ids):
     base = tiny_llama()
     expected = logits(base, token_ids)
-    model = get_peft_model(base, config)
+    model = get_peft_model(base, own_config)
     randomise(model, scale=0.1)
     trained = logits(model, token_ids)
     distance = {}
@@ -292,11 +169,13 @@ def test_strength_leads_from_the_base_to_the_adapter_and_beyond(tiny_llama, conf
         model.set_strength("other", 1)
 
 
-def test_two_adapters_on_one_base_do_not_leak(tiny_llama, config, token_ids):
-    model = get_peft_model(tiny_llama(), config)
+def test_two_adapters_on_one_base_do_not_leak(tiny_llama, own_config, token_ids):
+    model = get_peft_model(tiny_llama(), own_config)
     randomise(model, seed=1)
     first = logits(model, token_ids)
-    other = type(config)(**{**config.to_dict(), "adapter_layers": 1, "inference_mode": False})
+    other = type(own_config)(
+        **{**own_config.to_dict(), "adapter_layers": 1, "inference_mode": False}
+    )
     model.add_adapter("other", other)
     assert torch.equal(logits(model, token_ids), first)
     model.set_adapter("other")
@@ -346,12 +225,12 @@ def test_saved_adapters_load_in_a_fresh_process(tiny_llama, token_ids, tmp_path)
 
 @pytest.mark.parametrize("low_cpu_mem_usage", [False, True])
 def test_a_saved_adapter_loads_under_another_name(
-    tiny_llama, config, token_ids, tmp_path, low_cpu_mem_usage
+    tiny_llama, own_config, token_ids, tmp_path, low_cpu_mem_usage
 ):
-    model = get_peft_model(tiny_llama(), config)
+    model = get_peft_model(tiny_llama(), own_config)
     randomise(model)
     model.save_pretrained(tmp_path)
-    loaded = get_peft_model(tiny_llama(), config)
+    loaded = get_peft_model(tiny_llama(), own_config)
     loaded.load_adapter(tmp_path, "loaded", low_cpu_mem_usage=low_cpu_mem_usage)
     loaded.set_adapter("loaded")
     assert torch.equal(logits(loaded, token_ids), logits(model, token_ids))
@@ -362,17 +241,17 @@ def test_a_saved_adapter_loads_under_another_name(
 
 @pytest.mark.filterwarnings("ignore:You are trying to modify a model with PEFT")
 @pytest.mark.filterwarnings("ignore:Already found a `peft_config` attribute")
-def test_it_does_not_join_an_adapter_of_another_method(tiny_llama, config):
+def test_it_does_not_join_an_adapter_of_another_method(tiny_llama, own_config):
     model = get_peft_model(tiny_llama(), LoraConfig(target_modules=["q_proj"]))
     with pytest.raises(ExplorerError, match="cannot join an adapter of another method"):
-        get_peft_model(model.base_model.model, config)
+        get_peft_model(model.base_model.model, own_config)
 
 
-def test_a_classifier_trains_with_its_head(tiny_llama, config, token_ids):
+def test_a_classifier_trains_with_its_head(tiny_llama, own_config, token_ids):
     sizes = tiny_llama().config
     sizes.num_labels = 3
-    config.task_type = "SEQ_CLS"
-    model = get_peft_model(LlamaForSequenceClassification(sizes), config)
+    own_config.task_type = "SEQ_CLS"
+    model = get_peft_model(LlamaForSequenceClassification(sizes), own_config)
     randomise(model)
     model(token_ids, labels=torch.tensor([0, 2])).loss.backward()
     trained = [name for name, p in model.named_parameters() if p.grad is not None]
@@ -380,7 +259,7 @@ def test_a_classifier_trains_with_its_head(tiny_llama, config, token_ids):
     assert any("llama_" in name for name in trained)
 
 
-def test_mllama_is_refused(config):
+def test_mllama_is_refused(own_config):
     sizes = MllamaTextConfig(
         hidden_size=32,
         intermediate_size=48,
@@ -394,7 +273,7 @@ def test_mllama_is_refused(config):
     with pytest.raises(
         ExplorerError, match=r"needs the attention of a LLaMA .*'mllama_text_model'"
     ):
-        get_peft_model(MllamaForCausalLM(sizes), config)
+        get_peft_model(MllamaForCausalLM(sizes), own_config)
 
 
 @pytest.fixture
