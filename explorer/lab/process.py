@@ -30,6 +30,9 @@ class WorkerProcess:
         environment = os.environ | {
             "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
             "TOKENIZERS_PARALLELISM": "false",
+            # Threads that wait for each other sleep: spinning ones stall on a machine that has
+            # other things to do (a page, a browser), and gain nothing on one that has not.
+            "OMP_WAIT_POLICY": "PASSIVE",
             "HF_HUB_OFFLINE": "1",  # bases are fetched by the set-up, never by the way
         }
         # A session of its own: an interrupt at the terminal reaches the page, which then closes

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from peft import PeftModel, PeftType
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 from transformers import DynamicCache
 
 CACHED_PROMPTS = (PeftType.PREFIX_TUNING, PeftType.CARTRIDGE)  # prompts that are keys and values
@@ -36,24 +37,46 @@ class Decoding:
         self.mask = self.mask.to(device)
         prompts = self._prompts()
         if prompts is None:
-            return self._forward(ids.shape[1], input_ids=ids)
+            return self._forward(ids.shape[1], 1, input_ids=ids)[:, -1]
         virtual = torch.ones(len(rows), prompts.num_virtual_tokens, dtype=torch.long)
         self.mask = torch.cat([virtual.to(device), self.mask], dim=1)
         if prompts.peft_type in CACHED_PROMPTS:
             self.cache = self.model.get_prompt(len(rows))
-            return self._forward(ids.shape[1], input_ids=ids)
+            return self._forward(ids.shape[1], 1, input_ids=ids)[:, -1]
         embedded = self.model.word_embeddings(ids)
         learnt = self.model.get_prompt(len(rows)).to(embedded.dtype)
         whole = torch.cat([learnt, embedded], dim=1)
-        return self._forward(whole.shape[1], inputs_embeds=whole)
+        return self._forward(whole.shape[1], 1, inputs_embeds=whole)[:, -1]
+
+    @torch.no_grad()
+    def losses(self, first: Tensor, answers: Sequence[Sequence[int]]) -> Tensor:
+        """Negative log-probability of every token of given answers, [sum of their lengths].
+
+        `first` are the logits that `start` returned. The batch is afterwards where it was.
+        """
+        device, mask = first.device, self.mask
+        longest = max(map(len, answers))
+        ids = torch.tensor([[*a, *[self.pad_id] * (longest - len(a))] for a in answers])
+        real = torch.tensor([[1] * len(a) + [0] * (longest - len(a)) for a in answers])
+        ids, real = ids.to(device), real.to(device)
+        logits = first[:, None]
+        if longest > 1:
+            self.mask = torch.cat([mask, real[:, :-1]], dim=1)
+            later = self._forward(longest - 1, longest - 1, input_ids=ids[:, :-1])
+            logits = torch.cat([logits, later], dim=1)
+            self.cache.crop(1 - longest)  # takes the answers out again
+            self.mask = mask
+        chosen = real.bool()
+        return cross_entropy(logits[chosen], ids[chosen], reduction="none")
 
     @torch.no_grad()
     def step(self, tokens: Tensor) -> Tensor:
         """Append one token [B] to every row; returns the logits [B, V] of the next."""
         self.mask = torch.cat([self.mask, torch.ones_like(tokens)[:, None]], dim=1)
-        return self._forward(1, input_ids=tokens[:, None])
+        return self._forward(1, 1, input_ids=tokens[:, None])[:, -1]
 
-    def _forward(self, new: int, **inputs: Tensor) -> Tensor:
+    def _forward(self, new: int, kept: int, **inputs: Tensor) -> Tensor:
+        """Take `new` places in; the logits [B, kept, V] of the last ones, float32."""
         if self.cache is None:
             self.cache = DynamicCache()
         positions = (self.mask.cumsum(dim=1) - 1).clamp(min=0)[:, -new:]
@@ -65,9 +88,9 @@ class Decoding:
                 position_ids=positions,
                 past_key_values=self.cache,
                 use_cache=True,
-                logits_to_keep=1,
+                logits_to_keep=kept,
             )
-        return output.logits[:, -1].float()
+        return output.logits.float()
 
     def _prompts(self) -> Any:
         """The active adapter's configuration where it is made of virtual tokens, else None."""

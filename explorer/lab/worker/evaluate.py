@@ -3,6 +3,8 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +19,6 @@ from explorer.lab.worker.text import (
     IGNORED,
     Batch,
     Encoded,
-    collate,
-    encode_prompt,
     encode_row,
     end_ids,
     messages_of,
@@ -55,30 +55,27 @@ class HeldOut:
     max_new_tokens: int
 
 
-def evaluate(model: nn.Module, tokenizer: object, held: HeldOut) -> Iterator[Evaluation | None]:
+def evaluate(model: nn.Module, tokenizer: Any, held: HeldOut) -> Iterator[Evaluation | None]:
     """Yield None after every token or batch, and at last the evaluation."""
     begun = time.perf_counter()
     was_training = model.training
     model.eval()
     examples: list[Example] = []
-    losses = weights = 0.0
+    losses: list[float] = []
     for first in range(0, len(held.rows), ROWS_AT_ONCE):
         rows = held.rows[first : first + ROWS_AT_ONCE]
-        prompts = [encode_prompt(tokenizer, messages_of(row.prompt, held.system)) for row in rows]
-        answers: list[str] = []
-        for step in greedy(model, tokenizer, prompts, held.max_new_tokens):
-            if step is None:
+        encoded = encode_rows(tokenizer, rows, held.system, held.max_length)
+        decoding = Decoding(model, pad_id(tokenizer))
+        logits = decoding.start([row.input_ids[: row.answer_start] for row in encoded])
+        yield None
+        answers = [row.input_ids[row.answer_start :] for row in encoded]
+        losses += decoding.losses(logits, answers).tolist()
+        yield None
+        for told in greedy(decoding, logits, held.max_new_tokens, end_ids(tokenizer, model)):
+            if told is None:
                 yield None
             else:
-                answers = step
-        for row, answer in zip(rows, answers, strict=True):
-            value = score(held.metric, row.completion, answer)
-            examples.append(
-                Example(prompt=row.prompt, expected=row.completion, answer=answer, score=value)
-            )
-        loss, tokens = _loss(model, tokenizer, rows, held)
-        losses, weights = losses + loss * tokens, weights + tokens
-        yield None
+                examples += scored(rows, told, held.metric, tokenizer)
     model.train(was_training)
     scores = [example.score for example in examples]
     low, high = interval(scores)
@@ -87,7 +84,7 @@ def evaluate(model: nn.Module, tokenizer: object, held: HeldOut) -> Iterator[Eva
         value=sum(scores) / len(scores),
         low=low,
         high=high,
-        loss=losses / weights,
+        loss=sum(losses) / len(losses),
         rows=len(scores),
         seconds=time.perf_counter() - begun,
         examples=tuple(examples[:SHOWN]),
@@ -95,23 +92,36 @@ def evaluate(model: nn.Module, tokenizer: object, held: HeldOut) -> Iterator[Eva
 
 
 def greedy(
-    model: nn.Module, tokenizer: object, prompts: Sequence[Sequence[int]], limit: int
-) -> Iterator[list[str] | None]:
-    """The most probable continuations: yields None after every token, then the answers."""
-    ends = torch.tensor(sorted(end_ids(tokenizer, model)))
-    decoding = Decoding(model, pad_id(tokenizer))
-    token = decoding.start(prompts).argmax(dim=-1)
-    ends = ends.to(token.device)
-    chosen = [token]
-    finished = torch.isin(token, ends)
+    decoding: Decoding, logits: Tensor, limit: int, ends: set[int]
+) -> Iterator[list[list[int]] | None]:
+    """The most probable continuations after `logits`: None after every token, then their ids.
+
+    An answer ends before a token of `ends`, or at `limit` tokens.
+    """
+    stops = torch.tensor(sorted(ends), device=logits.device)
+    token = logits.argmax(dim=-1)
+    chosen, finished = [token], torch.isin(token, stops)
     while len(chosen) < limit and not finished.all():
         yield None
         token = decoding.step(token).argmax(dim=-1)
         chosen.append(token)
-        finished |= torch.isin(token, ends)
+        finished |= torch.isin(token, stops)
     rows = torch.stack(chosen, dim=1).tolist()
-    stops = set(ends.tolist())
-    yield [tokenizer.decode(_until(row, stops), skip_special_tokens=True) for row in rows]
+    yield [list(takewhile(lambda token: token not in ends, row)) for row in rows]
+
+
+def scored(
+    rows: Sequence[Row], answers: Sequence[list[int]], metric: Metric, tokenizer: Any
+) -> list[Example]:
+    """Each row with its answer in words and its score."""
+    examples = []
+    for row, ids in zip(rows, answers, strict=True):
+        answer = tokenizer.decode(ids, skip_special_tokens=True)
+        value = score(metric, row.completion, answer)
+        examples.append(
+            Example(prompt=row.prompt, expected=row.completion, answer=answer, score=value)
+        )
+    return examples
 
 
 def answer_loss(logits: Tensor, batch: Batch) -> tuple[Tensor, int]:
@@ -123,16 +133,6 @@ def answer_loss(logits: Tensor, batch: Batch) -> tuple[Tensor, int]:
     labels = batch.labels.flatten()
     summed = functional.cross_entropy(predictions, labels, ignore_index=IGNORED, reduction="sum")
     return summed, int((labels != IGNORED).sum())
-
-
-@torch.no_grad()
-def _loss(
-    model: nn.Module, tokenizer: object, rows: Sequence[Row], held: HeldOut
-) -> tuple[float, int]:
-    encoded = encode_rows(tokenizer, rows, held.system, held.max_length)
-    batch = collate(encoded, pad_id(tokenizer), next(model.parameters()).device)
-    summed, tokens = answer_loss(forward(model, batch), batch)
-    return float(summed) / tokens, tokens
 
 
 def forward(model: nn.Module, batch: Batch, wrapped: nn.Module | None = None) -> Tensor:
@@ -151,17 +151,10 @@ def forward(model: nn.Module, batch: Batch, wrapped: nn.Module | None = None) ->
 
 
 def encode_rows(
-    tokenizer: object, rows: Sequence[Row], system: str | None, max_length: int
+    tokenizer: Any, rows: Sequence[Row], system: str | None, max_length: int
 ) -> list[Encoded]:
     """Every row as token ids; raises ExplorerError for one that is too long."""
     return [
         encode_row(tokenizer, messages_of(row.prompt, system), row.completion, max_length)
         for row in rows
     ]
-
-
-def _until(row: list[int], stops: set[int]) -> list[int]:
-    for place, token in enumerate(row):
-        if token in stops:
-            return row[:place]
-    return row

@@ -37,8 +37,11 @@ def switched_on(base, method):
     return model.eval()
 
 
-def last(answers):
-    return [answer for answer in answers if answer is not None][-1]
+def answers(model, tokenizer, prompts, limit):
+    """What the model says, as text, with what it took to say it."""
+    decoding = Decoding(model, 0)
+    *waiting, told = greedy(decoding, decoding.start(prompts), limit, {tokenizer.eos_token_id})
+    return [tokenizer.decode(ids, skip_special_tokens=True) for ids in told], waiting
 
 
 # peft tells that its own generate ignores positions, which count from 0 there anyway
@@ -46,7 +49,7 @@ def last(answers):
 @pytest.mark.parametrize("method", METHODS)
 def test_a_padded_batch_answers_as_transformers_does_row_by_row(base, tokenizer, method):
     model = switched_on(base, method)
-    together = last(greedy(model, tokenizer, PROMPTS, 8))
+    together, _ = answers(model, tokenizer, PROMPTS, 8)
     for prompt, answer in zip(PROMPTS, together, strict=True):
         ids = torch.tensor([prompt])
         out = model.generate(
@@ -77,5 +80,24 @@ def test_answers_end_where_the_turn_ends(base, tokenizer):
         model.model.norm.weight.data = model.model.norm.weight.data.clone()
         hidden = model.model(input_ids=torch.tensor([[70]])).last_hidden_state[0, -1]
         model.lm_head.weight[end] = hidden * 100
-    turns = list(greedy(model, tokenizer, [[70]], 8))
-    assert turns == [[""]]
+    assert answers(model, tokenizer, [[70]], 8) == ([""], [])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_losses_of_given_answers_are_those_of_a_plain_forward_and_leave_no_trace(base, method):
+    model = switched_on(base, method)
+    given = [[81, 90], [44, 95, 103, 77], [60]]
+    decoding, untouched = Decoding(model, 0), Decoding(model, 0)
+    first = decoding.start(PROMPTS)
+    losses = decoding.losses(first, given).tolist()
+    for prompt, answer in zip(PROMPTS, given, strict=True):
+        ids = torch.tensor([prompt + answer])
+        with torch.no_grad():
+            out = model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False)
+        predicted = out.logits[0, -len(answer) - 1 : -1].log_softmax(-1)
+        for token, distribution in zip(answer, predicted, strict=True):
+            assert losses.pop(0) == pytest.approx(-distribution[token].item(), abs=1e-4)
+    assert not losses
+    untouched.start(PROMPTS)
+    token = torch.tensor([70, 71, 72])
+    assert torch.allclose(decoding.step(token), untouched.step(token), atol=1e-5)
