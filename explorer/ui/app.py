@@ -1,13 +1,14 @@
 """The page: a header, the tabs in order, and the links between them."""
 
 from typing import Any
+from urllib.parse import parse_qsl
 
 import gradio as gr
 from gradio.components import Component
 
 from explorer.catalogue.catalogue import Catalogue, load_catalogue
 from explorer.lab.engine import Engine
-from explorer.ui import address, look
+from explorer.ui import address, look, search_box
 from explorer.ui.tab import Handover, Page, discover
 
 
@@ -21,7 +22,9 @@ def build_app(catalogue: Catalogue | None = None, engine: Engine | None = None) 
     shown: dict[str, gr.Tab] = {}
     with gr.Blocks(title=look.TITLE, analytics_enabled=False, fill_width=True) as app:
         theme = gr.Textbox("light", visible="hidden", elem_id="theme")
-        gr.HTML(look.HEADER, elem_id="masthead", padding=False)
+        with gr.Row(elem_id="top"):
+            gr.HTML(look.HEADER, elem_id="masthead", padding=False)
+            search_box.build(app, catalogue)
         visited = {tab.id: gr.State(0) for tab in tabs}
         with gr.Tabs(elem_id="tabs") as bar:
             for tab in tabs:
@@ -63,24 +66,39 @@ def _restore_on_load(
     inputs: dict[str, dict[str, Component]],
     visited: dict[str, gr.State],
 ) -> None:
-    """Fill the page in from the address it was opened with."""
-    first = next(iter(inputs))
+    """Fill the page in from the address it was opened with, and from the links in it."""
+    outputs = [bar, *visited.values(), *(c for named in inputs.values() for c in named.values())]
 
     def restore(request: gr.Request) -> dict[Any, Any]:
-        query = dict(request.query_params)
-        tab = query.get("tab", first)
-        if tab not in inputs:
-            gr.Warning(f"There is no tab {tab!r:.60} in this page; this is the first one.")
-            tab = first
-        values, sentences = address.read(query, inputs[tab])
-        for sentence in sentences:
-            gr.Warning(sentence)
-        restored = {inputs[tab][name]: value for name, value in values.items()}
-        return {bar: gr.Tabs(selected=tab), visited[tab]: 1, **restored}
+        return _filled(dict(request.query_params), bar, inputs, visited)
 
-    outputs = [bar, *visited.values(), *(c for named in inputs.values() for c in named.values())]
+    def follow(link: str) -> dict[Any, Any]:
+        return _filled(dict(parse_qsl(link)), bar, inputs, visited)
+
     loaded = app.load(restore, None, outputs, api_visibility="private", show_progress="hidden")
     loaded.then(None, js="() => { window.addressRead = true; }", api_visibility="private")
+    link = gr.Textbox(visible="hidden", elem_id="link", label="Link")
+    link.change(follow, link, outputs, api_visibility="private", show_progress="hidden")
+    app.load(None, None, None, js=look.FOLLOW_LINKS, api_visibility="private")
+
+
+def _filled(
+    query: dict[str, str],
+    bar: gr.Tabs,
+    inputs: dict[str, dict[str, Component]],
+    visited: dict[str, gr.State],
+) -> dict[Any, Any]:
+    """The tab and the inputs that an address names; a sentence for what it gets wrong."""
+    first = next(iter(inputs))
+    tab = query.get("tab", first)
+    if tab not in inputs:
+        gr.Warning(f"There is no tab {tab!r:.60} in this page; this is the first one.")
+        tab = first
+    values, sentences = address.read(query, inputs[tab])
+    for sentence in sentences:
+        gr.Warning(sentence)
+    restored = {inputs[tab][name]: value for name, value in values.items()}
+    return {bar: gr.Tabs(selected=tab), visited[tab]: 1, **restored}
 
 
 def _wire(

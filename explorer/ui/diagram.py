@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from explorer.catalogue.architecture import Architecture
 from explorer.figures.diagram.parts import part_details
+from explorer.ui.cards.terms import explained
 from explorer.ui.cards.values import number, share
 from explorer.ui.markup import element, joined
 from explorer.ui.saving import save_buttons
@@ -82,7 +83,7 @@ def part_card(arch: Architecture, part: str) -> Markup:
         "section",
         element("h3", found.name),
         element("p", element("code", found.formula), class_="formula"),
-        element("p", found.explanation),
+        element("p", explained(found.explanation)),
         element("p", size if found.total else "No weights of its own.", class_="faint"),
         element("div", table, class_="scroll") if rows else None,
         class_="card opened",

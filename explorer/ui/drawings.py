@@ -9,6 +9,11 @@ from explorer.figures.diagram.vision import draw_vision
 LEVELS = {"model": "Whole model", "block": "One layer", "vision": "Vision"}
 
 
+def levels(arch: Architecture) -> list[str]:
+    """The levels that there are of this model."""
+    return [name for name in LEVELS if name != "vision" or arch.vision is not None]
+
+
 def draw(
     arch: Architecture, name: str, level: str, layer: int = 0, rendering: Rendering = INLINE
 ) -> str:

@@ -36,6 +36,20 @@ WATCH_THEME = """() => {
   return mode();
 }"""
 
+# A link to a place in this page fills the page in; with a key held it opens beside it as usual.
+FOLLOW_LINKS = """() => {
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest('a[href^="?tab="]');
+    if (!link || event.defaultPrevented || event.button) return;
+    if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    const field = document.querySelector("#link textarea, #link input");
+    field.value = link.getAttribute("href").slice(1) + "&at=" + Date.now();
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+    window.scrollTo({ top: 0 });
+  });
+}"""
+
 
 def theme() -> gr.themes.Base:
     """The Gradio theme: quiet surfaces, one accent, fonts of the reader's own system."""

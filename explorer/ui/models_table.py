@@ -8,7 +8,7 @@ from explorer.catalogue.model import Model
 from explorer.ui.cards.model import display_name
 
 HEADERS = (
-    "Model", "Generation", "Parameters (B)", "Active (B)", "Kind", "Reads", "Context",
+    "Model", "Generation", "Size (B)", "Active (B)", "Kind", "Reads", "Context",
     "Licence", "Released",
 )  # fmt: skip
 DATATYPES = ("str", "str", "number", "number", "str", "str", "number", "str", "str")

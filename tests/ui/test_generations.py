@@ -105,14 +105,22 @@ def test_a_model_added_as_one_file_is_in_table_card_drawing_and_comparison(tmp_p
 
 
 @pytest.mark.parametrize("found", SHAPED, ids=lambda m: m.id)
-@pytest.mark.parametrize("level", drawings.LEVELS)
-def test_every_model_is_drawn_at_every_level_with_boxes_that_open(found, level):
-    svg = drawings.draw(found.architecture, found.name.value, level)
-    parts = set(re.findall(r'data-part="([^"]+)"', svg))
-    assert parts
+def test_every_model_is_drawn_at_every_level_with_boxes_that_open(found):
+    parts = set()
+    for level in drawings.levels(found.architecture):
+        svg = drawings.draw(found.architecture, found.name.value, level)
+        assert ElementTree.fromstring(svg).tag.endswith("svg")
+        parts |= set(re.findall(r'data-part="([^"]+)"', svg))
+    assert {"embed_tokens", "attention.q_proj", "lm_head"} <= parts
     for part in sorted(parts):
         html = part_card(found.architecture, part)
         assert "parameters" in html or "No weights" in html
+
+
+def test_a_model_that_reads_text_alone_says_that_it_has_no_vision_tower():
+    words, _, _ = model.Handlers(CATALOGUE).drawing("llama-3.1-8b", "vision", 1)
+    assert "text alone" in words
+    assert "vision" in drawings.levels(CATALOGUE.model("llama-4-scout-17b-16e").architecture)
 
 
 def test_a_model_without_a_shape_says_why_there_is_no_drawing():

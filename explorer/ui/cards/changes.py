@@ -10,6 +10,7 @@ from explorer.catalogue.model import Model
 from explorer.ui.cards.facts import fact_value
 from explorer.ui.cards.model import applies_not, display_name
 from explorer.ui.cards.sources import finder, sourced
+from explorer.ui.cards.terms import explained
 from explorer.ui.cards.values import bytes_words, compact, flops, signed
 from explorer.ui.changes import Change
 from explorer.ui.costs import Cost, cost
@@ -78,7 +79,7 @@ def _heading(name: str, models: int) -> Markup:
 
 
 def _row(label: str, why: str, cells: Sequence[Markup]) -> Markup:
-    told = element("span", why, class_="why") if why else None
+    told = element("span", explained(why, 2), class_="why") if why else None
     head = element("th", element("span", label), told, scope="row", class_="label")
     return element("tr", head, joined(element("td", cell) for cell in cells))
 
@@ -141,7 +142,7 @@ def _generation(generation: Generation) -> Markup:
     return element(
         "section",
         element("h3", f"What {generation.name} changed"),
-        element("p", generation.summary, class_="faint"),
+        element("p", explained(generation.summary), class_="faint"),
         element("dl", joined(rows)),
         class_="fact-group wide",
     )

@@ -10,6 +10,7 @@ from explorer.catalogue.capability import Capability
 from explorer.catalogue.method import Method, Note
 from explorer.catalogue.paper import Paper
 from explorer.ui.cards.sources import Find, sourced
+from explorer.ui.cards.terms import explained
 from explorer.ui.cards.values import bytes_words, number, share
 from explorer.ui.markup import element, joined, link
 
@@ -55,7 +56,7 @@ def method_head(method: Method) -> Markup:
             element("p", _cited(method.paper), class_="faint") if method.paper else None,
             class_="card-head",
         ),
-        element("p", method.idea, class_="idea"),
+        element("p", explained(method.idea), class_="idea"),
         warning,
         class_="card",
     )

@@ -9,6 +9,7 @@ from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.survey import Inconsistency, Statement, Survey
 from explorer.ui.cards.model import display_name
 from explorer.ui.cards.sources import Find, finder, source_line
+from explorer.ui.cards.terms import explained
 from explorer.ui.markup import element, joined, link
 
 
@@ -24,7 +25,7 @@ def _topic(topic: Topic, catalogue: Catalogue) -> Markup:
     return element(
         "section",
         element("h3", topic.name),
-        element("p", topic.summary, class_="idea"),
+        element("p", explained(topic.summary), class_="idea"),
         element("div", entries, class_="grid"),
         class_="topic",
         id=f"topic-{topic.id}",
@@ -35,7 +36,7 @@ def _entry(entry: Entry, catalogue: Catalogue, find: Find) -> Markup:
     return element(
         "article",
         element("h4", entry.name),
-        element("p", entry.text),
+        element("p", explained(entry.text)),
         element("p", joined(_links(entry, catalogue), " "), class_="badges"),
         element("p", joined(_said_by(entry.source, find)), class_="cited"),
         class_="panel",

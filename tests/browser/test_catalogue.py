@@ -1,0 +1,157 @@
+"""The catalogue tabs in a real browser: tables, cards, drawings, comparisons, charts, search."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+
+SECONDS = 30_000
+NARROW = 390
+
+
+@pytest.fixture
+def show(visit):
+    """Open the page and wait until the tab is there."""
+
+    def open_tab(query, **how):
+        page = visit(query, **how)
+        page.get_by_role("tab", name="Generations").first.wait_for(timeout=SECONDS)
+        page.set_default_timeout(SECONDS)
+        return page
+
+    return open_tab
+
+
+def test_a_row_of_the_table_opens_the_models_card(show, keep):
+    page = show("?tab=generations")
+    page.locator(".js-plotly-plot").first.wait_for()
+    page.get_by_text("Llama 3 8B", exact=True).first.click()
+    expect(page.locator(".card-head h2")).to_have_text("Llama 3 8B", timeout=SECONDS)
+    expect(page).to_have_url(re.compile("model=llama-3-8b"))
+    page.screenshot(path=keep("generations"), full_page=True)
+
+
+def test_a_value_tells_its_source_to_the_keyboard_alone(show):
+    page = show("?tab=generations&view=model&model=llama-3.1-8b")
+    value = page.locator('[data-field="intermediate_size"] .sourced').first
+    value.wait_for()
+    tip = page.locator('[data-field="intermediate_size"] .tip').first
+    expect(tip).to_be_hidden()
+    value.focus()
+    expect(tip).to_be_visible()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.href").startswith("https://")
+
+
+def test_a_box_of_the_drawing_opens_and_a_layer_is_entered(show):
+    page = show("?tab=generations&view=model&model=llama-4-scout-17b-16e")
+    page.locator('.diagram [data-part="lm_head"]').first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".opened h3")).to_have_text("Output head", timeout=SECONDS)
+    page.locator(".diagram g[data-layer]").nth(1).click()
+    expect(page.locator(".diagram svg title").first).to_contain_text("layer 4 of 48")
+
+
+@pytest.mark.parametrize(("title", "ending"), [("Save as SVG", "svg"), ("Save as PNG", "png")])
+def test_a_drawing_is_saved(show, title, ending, tmp_path):
+    page = show("?tab=generations&view=model&model=llama-3.2-1b")
+    page.locator(".diagram [data-part]").first.wait_for()
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name=title).first.click()
+    saved = tmp_path / waiting.value.suggested_filename
+    waiting.value.save_as(saved)
+    assert saved.suffix == f".{ending}"
+    start = saved.read_bytes()[:8]
+    assert start.startswith(b"<svg") if ending == "svg" else start.startswith(b"\x89PNG")
+
+
+def test_a_comparison_starts_from_a_card(show):
+    page = show("?tab=generations&view=model&model=llama-3.1-8b")
+    page.locator(".card-head h2").wait_for()
+    page.get_by_role("button", name="Compare with…").click()
+    expect(page.locator("table.comparison thead")).to_contain_text("Llama 3.1 8B")
+    expect(page).to_have_url(re.compile("view=changes"))
+
+
+def test_a_pasted_config_is_drawn_and_a_broken_one_is_a_sentence(show):
+    page = show("?tab=generations&view=config")
+    page.get_by_role("button", name="Draw it").click()
+    expect(page.locator(".figure-value").first).to_have_text("1,235,814,400")
+    page.locator(".cm-content").first.click()
+    page.keyboard.press("Control+A")
+    page.keyboard.type('{"model_type": "gpt2"}')
+    page.get_by_role("button", name="Draw it").click()
+    expect(page.get_by_text("gpt2").last).to_be_visible()
+
+
+def test_a_knob_moves_the_number_and_the_address(show, keep):
+    page = show("?tab=methods&view=method&method=lora")
+    expect(page.locator(".figure-value").first).to_have_text("3,407,872", timeout=SECONDS)
+    expect(page.locator(".equation .katex").first).to_be_visible()
+    rank = page.get_by_label("r", exact=True).first
+    rank.fill("16")
+    rank.press("Tab")
+    expect(page.locator(".figure-value").first).to_have_text("6,815,744", timeout=SECONDS)
+    expect(page).to_have_url(re.compile("set=r%3D16"))
+    page.screenshot(path=keep("methods"), full_page=True)
+
+
+def test_a_card_opens_its_method(show):
+    page = show("?tab=methods")
+    page.get_by_role("link", name="VeRA", exact=True).click()
+    expect(page.locator(".card-head h2").last).to_have_text("VeRA", timeout=SECONDS)
+    expect(page).to_have_url(re.compile("method=vera"))
+
+
+def test_the_surveys_table_is_saved(show):
+    page = show("?tab=methods&view=survey")
+    page.locator("table.survey").wait_for()
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Save as CSV").first.click()
+    assert waiting.value.suggested_filename == "survey-methods-llama-3.1-8b.csv"
+
+
+def test_a_chart_comes_with_what_keeps_its_figures_apart(show, keep):
+    page = show("?tab=benchmarks")
+    page.locator("#chart-scores .js-plotly-plot").wait_for()
+    expect(page.locator(".warnings").first).to_contain_text("measured alike")
+    page.screenshot(path=keep("benchmarks"), full_page=True)
+
+
+def test_search_leads_to_a_hit_without_a_reload(show):
+    page = show("?tab=generations")
+    page.evaluate("window.stillHere = true")
+    page.keyboard.press("/")
+    page.keyboard.type("excitor")
+    page.locator("#hits a").first.wait_for()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.locator(".card-head h2").last).to_have_text("LLaMA-Excitor", timeout=SECONDS)
+    assert page.evaluate("window.stillHere")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?tab=generations",
+        "?tab=generations&view=model&model=llama-4-maverick-17b-128e",
+        "?tab=generations&view=changes",
+        "?tab=generations&view=config",
+        "?tab=methods",
+        "?tab=methods&view=method&method=llama-adapter-v2",
+        "?tab=methods&view=abilities",
+        "?tab=methods&view=survey",
+        "?tab=benchmarks",
+        "?tab=benchmarks&view=map",
+        "?tab=benchmarks&view=uses",
+        "?tab=benchmarks&view=figures",
+    ],
+)
+def test_nothing_is_wider_than_a_narrow_screen(show, query):
+    page = show(query, width=NARROW, dark=True)
+    page.wait_for_load_state("networkidle")
+    page.locator(".card, .js-plotly-plot, .grid").first.wait_for(state="attached")
+    page.wait_for_timeout(500)
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW
