@@ -29,6 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quant", dest="quantization", metavar="none|int8|nf4")
     parser.add_argument("--precision", metavar="auto|float32|bfloat16")
+    parser.add_argument("--max-length", type=int, metavar="TOKENS", help="of prompt and answer")
+    parser.add_argument("--evaluate-every", type=int, metavar="STEPS")
     parser.add_argument("--gradient-checkpointing", action="store_const", const=True)
     parser.add_argument("--device", default="auto", help="cpu, cuda:0, …; default: what is there")
 
@@ -38,7 +40,10 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     jobs = jobs_from(args)
     find_base(args.base, allow_paths=True)
     with Engine(args.device) as engine:
-        return train_all(engine, jobs)
+        records = train_all(engine, jobs)
+    if all(record["state"] == "failed" for record in records):
+        raise ExplorerError(records[0]["reason"])
+    return records
 
 
 def render(result: list[dict[str, Any]]) -> str:
@@ -54,7 +59,7 @@ def jobs_from(args: argparse.Namespace) -> list[TrainJob]:
     """The jobs that the options describe."""
     catalogue = load_catalogue()
     names = ("base", "steps", "batch_size", "learning_rate", "seed", "quantization", "precision",
-             "gradient_checkpointing")  # fmt: skip
+             "gradient_checkpointing", "max_length", "evaluate_every")  # fmt: skip
     given = {name: getattr(args, name) for name in names}
     knobs = knobs_from(args.set)
     return [make_job(catalogue, args.task, method, knobs, **given) for method in args.method]

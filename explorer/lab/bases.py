@@ -150,7 +150,7 @@ def folder_base(name: str, folder: Path) -> Base:
     Pickled weights (`pytorch_model.bin`) are refused: loading them runs code.
     """
     if not folder.is_dir():
-        raise UnknownNameError(f"There is no folder {str(folder)!r} to load as a base.")
+        raise UnknownNameError(f"There is no folder {name!r} to load as a base.")
     if any(folder.glob("*.safetensors")):
         if not (folder / "config.json").is_file():
             raise BaseMissingError(f"{name}: the folder has safetensors but no config.json.")

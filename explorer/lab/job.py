@@ -6,7 +6,9 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from explorer.catalogue.catalogue import Catalogue
-from explorer.catalogue.errors import ExplorerError
+from explorer.catalogue.errors import ExplorerError, unknown
+from explorer.catalogue.knob import LINEARS
+from explorer.catalogue.method import Method
 from explorer.catalogue.record import Record
 from explorer.lab.bases import EMBEDDED
 from explorer.lab.words import check
@@ -93,7 +95,16 @@ def make_job(
             f"({tuned.capability.why['four_bit'] if tuned.capability else ''})"
         )
     values["knobs"] = tuned.read_knobs(tuned.lab.knobs | (knobs or {}))
+    _check_sites(tuned, values["knobs"])
     return checked_job(task=chosen.id, method=tuned.id, **values)
+
+
+def _check_sites(method: Method, values: dict[str, Any]) -> None:
+    """Every base of the lab is a LLaMA, so the names of its linears are known beforehand."""
+    for name, knob in method.knobs.items():
+        for site in (values[name] or ()) if knob.type == "sites" else ():
+            if site not in (*LINEARS, "lm_head"):
+                raise unknown("target module", site, (*LINEARS, "lm_head"))
 
 
 def checked_job(**values: Any) -> TrainJob:
