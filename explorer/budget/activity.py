@@ -1,0 +1,197 @@
+"""What a method does in a forward pass, as far as memory and arithmetic are concerned."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from explorer.budget.sites import Site
+from explorer.budget.trainable import TrainableCount, acted_on
+from explorer.catalogue.architecture import Architecture
+from explorer.catalogue.method import Method
+
+SiteKind = Literal["low rank", "affine input", "affine output", "own weight", "multiplied weight"]
+
+
+@dataclass(frozen=True)
+class SiteAct:
+    """What is added at one linear. `rank` numbers a token go through its low-rank part."""
+
+    kind: SiteKind
+    rank: int = 0
+    dropout: bool = False
+    dora: bool = False
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Prompt vectors that a layer's attention sees beside its own keys."""
+
+    kind: Literal["prompt attention", "extra keys"]
+    length: int
+    rank: int = 0
+    per_head: bool = True
+
+
+@dataclass(frozen=True)
+class LayerAct:
+    """What a method does in one decoder layer. `sites` are (path inside the layer, act)."""
+
+    sites: tuple[tuple[str, SiteAct], ...] = ()
+    prompts: Prompts | None = None
+    norms: bool = False
+    biases: bool = False
+    everything: bool = False  # every weight of the layer trains
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of the method is in the layer."""
+        return self == IDLE
+
+
+IDLE = LayerAct()
+
+
+@dataclass(frozen=True)
+class Activity:
+    """A method on a model: by layer, and at the ends.
+
+    `virtual_tokens` are prepended to every sequence; `virtual_keys` are cached keys and values that
+    every layer attends to. `derived` is false where the method's own tensors were not derived and
+    LoRA's of the same linears stand in for them.
+    """
+
+    layers: tuple[LayerAct, ...]
+    embeddings: bool = False
+    final_norm: bool = False
+    head: SiteAct | None = None
+    virtual_tokens: int = 0
+    virtual_keys: int = 0
+    derived: bool = True
+
+    @property
+    def lowest_layer(self) -> int | None:
+        """The first layer that the backward pass has to reach; None when only the ends train."""
+        if self.embeddings or self.virtual_tokens:
+            return 0
+        return next((i for i, act in enumerate(self.layers) if not act.is_idle), None)
+
+
+def activity(
+    arch: Architecture, method: Method, knobs: Mapping[str, Any], count: TrainableCount
+) -> Activity:
+    """What `method` does on `arch` with these (read) knobs."""
+    layers = arch.num_hidden_layers
+    if method.id == "full":
+        everything = LayerAct(norms=True, biases=True, everything=True)
+        own = SiteAct("own weight")
+        return Activity((everything,) * layers, True, True, own)
+    if method.id == "norms-and-biases":
+        biases = arch.attention_bias or arch.mlp_bias
+        return Activity((LayerAct(norms=True, biases=biases),) * layers, final_norm=True)
+    if method.id in PROMPTS:
+        act = LayerAct(prompts=PROMPTS[method.id](knobs))
+        return Activity(tuple(act if i in set(count.layers) else IDLE for i in range(layers)))
+    if method.id in VIRTUAL:
+        return VIRTUAL[method.id](arch, knobs)
+    return _at_sites(arch, method, knobs, count)
+
+
+def _prompt_attention(knobs: Mapping[str, Any]) -> Prompts:
+    return Prompts("prompt attention", int(knobs.get("adapter_len") or 10))
+
+
+def _extra_keys(knobs: Mapping[str, Any]) -> Prompts:
+    return Prompts(
+        "extra keys",
+        int(knobs.get("adapter_len") or 30),
+        int(knobs.get("r") or 16),
+        bool(knobs.get("per_head", True)),
+    )
+
+
+PROMPTS = {
+    "llama-adapter-v1": _prompt_attention,
+    "adaption-prompt": _prompt_attention,
+    "llama-excitor": _extra_keys,
+}
+
+
+def _virtual_tokens(arch: Architecture, knobs: Mapping[str, Any]) -> Activity:
+    idle = (IDLE,) * arch.num_hidden_layers
+    return Activity(idle, virtual_tokens=int(knobs.get("num_virtual_tokens") or 0))
+
+
+def _virtual_keys(arch: Architecture, knobs: Mapping[str, Any]) -> Activity:
+    length = int(knobs.get("num_virtual_tokens") or 0)
+    act = LayerAct(prompts=Prompts("prompt attention", length))
+    return Activity((act,) * arch.num_hidden_layers, virtual_keys=length)
+
+
+VIRTUAL = {
+    "prompt-tuning": _virtual_tokens,
+    "p-tuning": _virtual_tokens,
+    "multitask-prompt-tuning": _virtual_tokens,
+    "cpt": _virtual_tokens,
+    "prefix-tuning": _virtual_keys,
+    "cartridge": _virtual_keys,
+}
+
+# Where the scale sits: IA3 scales what down_proj is given and what the others give.
+SCALES = {"ia3", "road", "beft", "ln-tuning"}
+# These build a whole weight again in every forward pass.
+WEIGHT_SPACE = {
+    "loha", "lokr", "oft", "boft", "hra", "shira", "randlora", "fourierft", "waveft", "c3a", "hira",
+    "delora", "deft", "psoft", "glora", "frod", "osf",
+}  # fmt: skip
+
+
+def _at_sites(
+    arch: Architecture, method: Method, knobs: Mapping[str, Any], count: TrainableCount
+) -> Activity:
+    act, derived = _site_act(method, knobs)
+    by_layer: dict[int, list[tuple[str, SiteAct]]] = {}
+    head = None
+    for site in acted_on(arch, method, knobs):
+        if site.in_vision or site.kind != "linear":
+            continue
+        if site.layer is None:
+            head = act
+        else:
+            by_layer.setdefault(site.layer, []).append(
+                (inner_name(site), _turned(method, site, act))
+            )
+    norms = method.id in {"llama-adapter-v2", "ln-tuning"}
+    layers = tuple(
+        LayerAct(sites=tuple(by_layer.get(layer, ())), norms=norms)
+        for layer in range(arch.num_hidden_layers)
+    )
+    embeddings = any(name == "embed_tokens" for name in count.by_site)
+    return Activity(layers, embeddings, norms, head, derived=derived)
+
+
+def inner_name(site: Site) -> str:
+    """A linear's name inside its layer: `q_proj`, or `shared_expert.up_proj` among experts."""
+    shared = site.component.startswith("shared_expert")
+    return f"shared_expert.{site.name}" if shared else site.name
+
+
+def _site_act(method: Method, knobs: Mapping[str, Any]) -> tuple[SiteAct, bool]:
+    """The act of this method at a linear, and whether it was derived."""
+    if method.id == "llama-adapter-v2":
+        chat = knobs.get("variant", "chat") == "chat"
+        kind: SiteKind = "affine input" if chat else "affine output"
+        return SiteAct(kind, rank=int(knobs.get("r") or 0)), True
+    if method.id in SCALES:
+        return SiteAct("affine output"), method.id == "ia3"
+    dropout = float(knobs.get("lora_dropout") or 0) > 0
+    rank = int(knobs.get("r") or knobs.get("rank") or knobs.get("init_r") or 8)
+    if method.id in WEIGHT_SPACE:
+        return SiteAct("multiplied weight", rank), False
+    dora = bool(knobs.get("use_dora"))
+    return SiteAct("low rank", rank, dropout, dora), method.id in {"lora", "qlora"}
+
+
+def _turned(method: Method, site: Site, act: SiteAct) -> SiteAct:
+    if method.id == "ia3" and site.name == "down_proj":
+        return SiteAct("affine input")
+    return act

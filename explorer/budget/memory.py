@@ -1,0 +1,207 @@
+"""The memory of a plan on each device, term by term, and the most that is alive at once."""
+
+from dataclasses import dataclass, field, replace
+
+from explorer.budget.activity import IDLE
+from explorer.budget.kv import cache_bytes
+from explorer.budget.layer import Setting, shape_of, trace_layer
+from explorer.budget.optimizer import optimizer_bytes
+from explorer.budget.plan import BYTES, KV_BYTES, Plan
+from explorer.budget.quantization import FOUR_BIT, Quantization, WeightBytes, weight_bytes
+from explorer.budget.resolve import Resolved
+from explorer.budget.step import Habit, StepBytes, simulate
+from explorer.budget.tail import Tail
+
+MIB = 2**20
+# An allowance, not a measurement of this plan: the driver's context, library workspaces and the
+# interpreter on a CPU. What an allocator leaves unused between blocks comes on top of it.
+FRAMEWORK = {"cpu": 350 * MIB, "apple": 500 * MIB}
+FRAMEWORK_GPU = 600 * MIB
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes on one device.
+
+    `terms` are each term's own size; `not_at_once` is what of them is never alive together
+    (gradients come as activations go), so that their sum less it is `total`. `phases` holds the
+    most that is alive in each part of a step, everything included.
+    """
+
+    terms: dict[str, int]
+    not_at_once: int
+    total: int
+    phases: dict[str, int] = field(default_factory=dict)
+    weights: WeightBytes | None = None
+    step: StepBytes | None = None
+
+    @property
+    def allocated(self) -> int:
+        """What the allocator would report as its peak: all but the framework's allowance."""
+        return self.total - self.terms.get("framework", 0)
+
+
+def memory_of(resolved: Resolved) -> Memory:
+    """Forecast the memory of a plan."""
+    if resolved.plan.mode == "inference":
+        return _inference(resolved)
+    return _training(resolved)
+
+
+def quantization_of(plan: Plan) -> Quantization:
+    """The plan's part about how weights are held."""
+    return Quantization(
+        plan.quantization,
+        plan.double_quantization,
+        plan.quantization_block,
+        plan.skipped_modules,
+        int(BYTES[plan.parameter_dtype]),
+    )
+
+
+def setting_of(resolved: Resolved) -> Setting:
+    """The plan's part about how a step runs."""
+    plan = resolved.plan
+    length = plan.length + resolved.activity.virtual_tokens
+    return Setting(
+        batch=plan.batch,
+        length=length,
+        stream=int(BYTES[plan.parameter_dtype]),
+        compute=int(BYTES[plan.compute_dtype]),
+        adapter=trained_size(resolved),
+        own=int(BYTES[plan.parameter_dtype]),
+        quantization="4bit" if plan.quantization in FOUR_BIT else plan.quantization,
+        attention=plan.attention,
+        masked=plan.padded,
+        on_gpu=resolved.hardware.kind != "cpu",
+    )
+
+
+def trained_size(resolved: Resolved) -> int:
+    """Bytes a trained number is held in."""
+    plan = resolved.plan
+    return int(BYTES[plan.parameter_dtype if resolved.trains_own_weights else plan.adapter_dtype])
+
+
+def tail_of(resolved: Resolved) -> Tail:
+    """The plan's part about head and loss."""
+    plan, arch, acts = resolved.plan, resolved.arch, resolved.activity
+    positions = plan.loss_positions or plan.length + acts.virtual_tokens
+    return Tail(
+        hidden=arch.hidden_size,
+        vocabulary=arch.vocab_size,
+        rows=plan.batch * positions,
+        chunk=plan.loss_chunk,
+        wide=plan.loss_float32,
+        norm_trains=acts.final_norm,
+        head=acts.head,
+    )
+
+
+def framework_bytes(kind: str) -> int:
+    """The allowance for what runs beside the plan's own tensors."""
+    return FRAMEWORK.get(kind, FRAMEWORK_GPU)
+
+
+def _training(resolved: Resolved) -> Memory:
+    plan, count = resolved.plan, resolved.trainable.total
+    weights = weight_bytes(resolved.arch, quantization_of(plan))
+    size = trained_size(resolved)
+    step = simulate(
+        resolved.arch,
+        resolved.activity,
+        setting_of(resolved),
+        tail_of(resolved),
+        Habit(plan.checkpointing, plan.accumulation > 1),
+    )
+    gradients = count * size
+    held = {
+        "weights": weights.total,
+        "adapter": 0 if resolved.trains_own_weights else gradients,
+        "optimizer": optimizer_bytes(resolved, size),
+        "master_copies": 4 * count if plan.master_weights and size < 4 else 0,
+        "communication": _communication(resolved, weights, gradients),
+    }
+    moving = {
+        "gradients": gradients,
+        "activations": step.saved + step.shared,
+        "recomputation": step.recomputed,
+        "dequantization": step.buffers,
+        "logits": step.logits,
+        "temporary": step.temporary,
+    }
+    shards = SHARDED.get(plan.sharding, ())
+    for name in shards:
+        part = held if name in held else moving
+        part[name] = -(-part[name] // plan.devices)
+    spared = gradients - moving["gradients"]
+    phases = step.phases | {"update": gradients}  # fused: nothing besides
+    phases = {name: value - spared * _has_gradients(name, plan) for name, value in phases.items()}
+    return _assembled(resolved, held, moving, phases, weights, step)
+
+
+# What each way of sharding spreads over the devices.
+SHARDED = {
+    "zero-1": ("optimizer", "master_copies"),
+    "zero-2": ("optimizer", "master_copies", "gradients"),
+    "zero-3": ("weights", "adapter", "optimizer", "master_copies", "gradients"),
+    "fsdp": ("weights", "adapter", "optimizer", "master_copies", "gradients"),
+}
+
+
+def _has_gradients(phase: str, plan: Plan) -> bool:
+    return plan.accumulation > 1 or phase in ("embedding backward", "update")
+
+
+def _communication(resolved: Resolved, weights: WeightBytes, gradients: int) -> int:
+    """DDP's buckets hold the gradients again; ZeRO-3 and FSDP gather two layers at a time."""
+    sharding = resolved.plan.sharding
+    if sharding == "ddp":
+        return gradients
+    if sharding in ("zero-3", "fsdp"):
+        layers = resolved.params.layers / resolved.params.total * weights.total
+        return int(2 * layers / resolved.arch.num_hidden_layers)
+    return 0
+
+
+def _inference(resolved: Resolved) -> Memory:
+    plan, arch = resolved.plan, resolved.arch
+    weights = weight_bytes(arch, quantization_of(plan))
+    setting = setting_of(resolved)
+    prompt = plan.prompt or plan.length
+    passing = replace(setting, length=prompt)
+    traces = [
+        trace_layer(shape_of(arch, i), IDLE, passing, False)
+        for i in (0, arch.num_hidden_layers - 1)
+    ]
+    size = trained_size(resolved)
+    held = {
+        "weights": weights.total,
+        "adapter": 0 if resolved.trains_own_weights else resolved.trainable.total * size,
+        "kv_cache": cache_bytes(arch, plan.length, plan.batch, KV_BYTES[plan.kv_dtype]),
+    }
+    logits = plan.batch * arch.vocab_size * (setting.stream + 4)
+    moving = {"activations": max(trace.forward for trace in traces), "logits": logits}
+    phases = {"prefill": moving["activations"], "decode": logits}
+    return _assembled(resolved, held, moving, phases, weights, None)
+
+
+def _assembled(
+    resolved: Resolved,
+    held: dict[str, int],
+    moving: dict[str, int],
+    phases: dict[str, int],
+    weights: WeightBytes,
+    step: StepBytes | None,
+) -> Memory:
+    constant = sum(held.values()) + framework_bytes(resolved.hardware.kind)
+    total = constant + max(phases.values())
+    terms = held | moving | {"framework": framework_bytes(resolved.hardware.kind)}
+    return Memory(
+        terms=terms,
+        not_at_once=sum(terms.values()) - total,
+        total=total,
+        phases={name: constant + value for name, value in phases.items()},
+        weights=weights,
+        step=step,
+    )

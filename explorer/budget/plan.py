@@ -1,0 +1,164 @@
+"""A plan: what to fine-tune or run, how, and on what. The calculator's whole input."""
+
+import math
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from explorer.budget.quantization import BLOCK_SIZES, GGUF_FILES
+from explorer.catalogue.architecture import Architecture
+from explorer.catalogue.errors import ExplorerError, unknown
+from explorer.catalogue.record import Record
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float8": 1, "int8": 1, "int4": 0.5}
+QUANTIZATIONS = ("none", "int8", "nf4", "fp4", *(f"gguf-{name}" for name in GGUF_FILES))
+OPTIMIZERS = (
+    "adamw",
+    "adamw-8bit",
+    "paged-adamw",
+    "paged-adamw-8bit",
+    "sgd",
+    "momentum",
+    "lion",
+    "adafactor",
+)
+SHARDINGS = ("none", "ddp", "zero-1", "zero-2", "zero-3", "fsdp")
+KV_BYTES = {
+    "bfloat16": 2.0,
+    "float16": 2.0,
+    "float32": 4.0,
+    "float8": 1.0,
+    "int8": 1.0,
+    "int4": 0.5,
+}
+MOST_TOKENS = 100_000_000
+
+
+class Plan(Record):
+    """Everything that a forecast depends on. A wrong value is refused in a sentence.
+
+    `model` is an id of the catalogue or, with `architecture`, just a name. `length` is the tokens
+    of a sequence in training and of the context in inference. `loss_positions` are those per
+    sequence that logits are made for (all of them unless said), `loss_chunk` rows at a time where
+    head and loss are fused (0: not fused).
+    """
+
+    model: str
+    architecture: Architecture | None = None
+    mode: Literal["training", "inference"] = "training"
+    method: str = "lora"
+    knobs: dict[str, Any] = Field(default_factory=dict)
+    # weights
+    quantization: str = "none"
+    double_quantization: bool = False
+    quantization_block: int = 64
+    skipped_modules: tuple[str, ...] = ("lm_head",)
+    parameter_dtype: Dtype = "bfloat16"
+    compute_dtype: Dtype = "bfloat16"
+    adapter_dtype: Dtype = "float32"
+    # training
+    optimizer: str = "adamw"
+    optimizer_dtype: Dtype | None = None  # of its states; as the trained weights unless said
+    master_weights: bool = False  # float32 copies of 16-bit trained weights
+    batch: int = Field(default=1, ge=1, le=1_000_000)
+    length: int = Field(default=2048, ge=1, le=MOST_TOKENS)
+    accumulation: int = Field(default=1, ge=1, le=1_000_000)
+    checkpointing: bool = False
+    attention: Literal["sdpa", "eager"] = "sdpa"
+    padded: bool = False
+    loss_positions: int | None = Field(default=None, ge=1, le=MOST_TOKENS)
+    loss_chunk: int = Field(default=0, ge=0, le=1_000_000)
+    loss_float32: bool = True
+    tokens: int = Field(default=10_000_000, ge=1, le=10**15)  # seen in the whole training
+    # inference
+    prompt: int | None = Field(
+        default=None, ge=1, le=MOST_TOKENS
+    )  # of the context; half unless said
+    kv_dtype: str = "bfloat16"
+    # hardware
+    hardware: str = "a100-80gb"
+    devices: int = Field(default=1, ge=1, le=100_000)
+    sharding: str = "none"
+    efficiency: float | None = Field(default=None, gt=0, le=1)
+    price_per_hour: float | None = Field(default=None, ge=0, le=1e6)  # US dollars a device
+    grid_intensity: float = Field(default=0.445, ge=0, le=5)  # kg CO2e a kWh
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_finite(cls, value: Any) -> Any:
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError("it takes a finite number")
+        return value
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> "Plan":
+        _one_of("quantization", self.quantization, QUANTIZATIONS)
+        _one_of("optimizer", self.optimizer, OPTIMIZERS)
+        _one_of("sharding", self.sharding, SHARDINGS)
+        _one_of("KV dtype", self.kv_dtype, KV_BYTES)
+        if self.quantization_block not in BLOCK_SIZES:
+            sizes = ", ".join(map(str, BLOCK_SIZES))
+            raise ValueError(f"quantization_block = {self.quantization_block}: it takes {sizes}")
+        if self.quantization.startswith("gguf-") and self.mode == "training":
+            raise ValueError(
+                f"quantization = {self.quantization}: GGUF weights run and do not train; "
+                "training takes none, int8, nf4 or fp4"
+            )
+        if self.double_quantization and self.quantization not in ("nf4", "fp4"):
+            raise ValueError("double_quantization needs quantization nf4 or fp4")
+        if self.sharding != "none" and self.devices == 1:
+            raise ValueError(f"sharding = {self.sharding} needs more than one device")
+        if self.loss_positions is not None and self.loss_positions > self.length:
+            raise ValueError(
+                f"loss_positions = {self.loss_positions} is more than length = {self.length}"
+            )
+        if self.prompt is not None and self.prompt > self.length:
+            raise ValueError(f"prompt = {self.prompt} is more than length = {self.length}")
+        return self
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether any linear is held in fewer than 16 bits."""
+        return self.quantization != "none"
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Tokens between two updates, on all devices together."""
+        return self.batch * self.length * self.accumulation * self.devices
+
+
+def make_plan(**values: Any) -> Plan:
+    """The Plan of these values; raises ExplorerError with every fault in one sentence each."""
+    for name in values:
+        if name not in Plan.model_fields:
+            raise unknown("plan setting", name, Plan.model_fields)
+    try:
+        return Plan(**values)
+    except ValidationError as error:
+        told = []
+        for detail in error.errors()[:4]:
+            key = ".".join(str(part) for part in detail["loc"])
+            message = detail["msg"].removeprefix("Value error, ")
+            shown = repr(detail["input"])[:60]
+            told.append(f"{key} = {shown}: {_allowed(detail, message)}" if key else message)
+        raise ExplorerError("; ".join(told).rstrip(".") + ".") from error
+
+
+def changed(plan: Plan, **values: Any) -> Plan:
+    """The plan with other values, checked anew."""
+    return make_plan(**(dict(plan) | values))
+
+
+def _allowed(detail: Any, message: str) -> str:
+    limits = detail.get("ctx") or {}
+    words = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+    for key, word in words.items():
+        if key in limits:
+            return f"it takes {word} {limits[key]:,}"
+    return message[:1].lower() + message[1:]
+
+
+def _one_of(kind: str, value: str, known: Any) -> None:
+    if value not in known:
+        raise ValueError(str(unknown(kind, value, known)).rstrip("."))

@@ -1,0 +1,95 @@
+"""A plan with its names looked up: architecture, method, knobs, counts and activity."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from explorer.budget.activity import Activity, activity
+from explorer.budget.params import ParameterCount, count_parameters
+from explorer.budget.plan import Plan
+from explorer.budget.trainable import TrainableCount, count_trainable
+from explorer.catalogue.architecture import Architecture
+from explorer.catalogue.catalogue import Catalogue
+from explorer.catalogue.errors import ExplorerError
+from explorer.catalogue.hardware import Hardware
+from explorer.catalogue.method import Method
+
+OWN = {"full", "norms-and-biases"}  # methods that train the model's own numbers
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What a plan's names stand for."""
+
+    plan: Plan
+    arch: Architecture
+    method: Method
+    knobs: dict[str, Any]
+    hardware: Hardware
+    params: ParameterCount
+    trainable: TrainableCount
+    activity: Activity
+
+    @property
+    def trains_own_weights(self) -> bool:
+        """Whether the method trains the model's own numbers and adds none."""
+        return self.method.id in OWN
+
+
+def resolve(plan: Plan, catalogue: Catalogue) -> Resolved:
+    """Look up what the plan names.
+
+    Raises UnknownNameError with the nearest name, and ExplorerError where the plan contradicts
+    itself (a method that trains quantized weights, a model whose shape is unknown).
+    """
+    arch = plan.architecture or architecture_of(plan.model, catalogue)
+    method = catalogue.method(plan.method)
+    hardware = catalogue.device(plan.hardware)
+    if plan.mode == "training" and plan.is_quantized and method.id in OWN:
+        raise ExplorerError(
+            f"{method.name} trains the model's own weights, and quantized ones do not train: "
+            "take quantization none, or a method that adds its own."
+        )
+    knobs, trainable, acts = _method_on(
+        arch, _MethodKey(method), tuple(sorted((k, _plain(v)) for k, v in plan.knobs.items()))
+    )
+    return Resolved(
+        plan, arch, method, dict(knobs), hardware, count_parameters(arch), trainable, acts
+    )
+
+
+def architecture_of(model: str, catalogue: Catalogue) -> Architecture:
+    """The shape of a model of the catalogue."""
+    record = catalogue.model(model)
+    if record.architecture is None:
+        raise ExplorerError(
+            f"The shape of {record.id!r} was never published, so nothing counts it."
+        )
+    return record.architecture
+
+
+@dataclass(frozen=True)
+class _MethodKey:
+    """A method as a key: its id is its name in the cache."""
+
+    method: Method
+
+    def __hash__(self) -> int:
+        return hash(self.method.id)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _MethodKey) and self.method is other.method
+
+
+@lru_cache(maxsize=4096)
+def _method_on(
+    arch: Architecture, key: _MethodKey, knobs: tuple[tuple[str, Any], ...]
+) -> tuple[tuple[tuple[str, Any], ...], TrainableCount, Activity]:
+    values = key.method.read_knobs(dict(knobs))
+    count = count_trainable(arch, key.method, values)
+    return tuple(values.items()), count, activity(arch, key.method, values, count)
+
+
+def _plain(value: Any) -> Any:
+    """Lists as tuples, so that they can be part of a key."""
+    return tuple(value) if isinstance(value, list) else value

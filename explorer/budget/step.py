@@ -1,0 +1,189 @@
+"""One training step in bytes: the most alive in its forward, loss, backward and update."""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import groupby
+
+from explorer.budget.activity import Activity, LayerAct
+from explorer.budget.layer import Setting, Shape, shape_of, trace_layer
+from explorer.budget.sites import embedding_rows
+from explorer.budget.tail import Tail, TailTrace, trace_tail
+from explorer.budget.tape import Trace
+from explorer.catalogue.architecture import Architecture
+
+
+@dataclass(frozen=True)
+class Run:
+    """Neighbouring layers of one kind, from the bottom."""
+
+    first: int
+    count: int
+    shape: Shape
+    act: LayerAct
+    trace: Trace
+    kept: int  # bytes that each of them keeps until its backward
+
+
+@dataclass(frozen=True)
+class StepBytes:
+    """Bytes beside the weights and the optimizer's state.
+
+    `saved` is what all layers keep, `shared` what they keep together, `logits` what is alive over
+    the vocabulary at the loss. `phases` holds the most that is alive in each part of the step;
+    gradients are among them as far as they exist by then.
+    """
+
+    saved: int
+    shared: int
+    logits: int
+    gradients: int
+    recomputed: int
+    buffers: int
+    temporary: int
+    runs: tuple[Run, ...]
+    tail: TailTrace
+    phases: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def peak(self) -> int:
+        """The most that is alive at once in forward and backward."""
+        return max(self.phases.values())
+
+
+@dataclass(frozen=True)
+class Habit:
+    """What the training loop does: checkpointing, and whether gradients outlive a micro-batch."""
+
+    checkpointing: bool = False
+    accumulates: bool = False
+
+
+@lru_cache(maxsize=2048)
+def layer_runs(
+    arch: Architecture, activity: Activity, setting: Setting, habit: Habit
+) -> tuple[Run, ...]:
+    """The model's layers with their traces, neighbours of one kind together."""
+    lowest = first_reached(arch, activity, habit.checkpointing)
+    reached = activity.embeddings or activity.virtual_tokens > 0 or habit.checkpointing
+
+    def kind(layer: int) -> tuple[Shape, LayerAct, bool, bool]:
+        needs = layer > lowest or (reached and layer >= lowest)
+        return shape_of(arch, layer), activity.layers[layer], needs, layer >= lowest
+
+    runs = []
+    for (shape, act, needs, kept), layers in groupby(range(arch.num_hidden_layers), kind):
+        members = list(layers)
+        trace = trace_layer(shape, act, setting, needs)
+        held = trace.total
+        if habit.checkpointing:
+            held = setting.tokens * shape.hidden * setting.stream + trace.pinned
+        idle = shape.crossing or (habit.checkpointing and not kept)
+        runs.append(Run(members[0], len(members), shape, act, trace, 0 if idle else held))
+    return tuple(runs)
+
+
+def first_reached(arch: Architecture, activity: Activity, checkpointing: bool) -> int:
+    """The lowest layer that the backward comes to; the number of layers when it comes to none.
+
+    Switching checkpointing on makes transformers ask for the gradient of the embedding's output,
+    so that the backward then runs through every layer, whatever trains.
+    """
+    lowest = activity.lowest_layer
+    if checkpointing:
+        return 0
+    return arch.num_hidden_layers if lowest is None else lowest
+
+
+def simulate(
+    arch: Architecture, activity: Activity, setting: Setting, tail: Tail, habit: Habit
+) -> StepBytes:
+    """Follow a step through the layers and read off its peaks."""
+    runs = layer_runs(arch, activity, setting, habit)
+    reaches = first_reached(arch, activity, habit.checkpointing) < arch.num_hidden_layers
+    ends = trace_tail(tail, setting, reaches)
+    positions = 2 * setting.length * arch.head_dim * setting.stream
+    tokens_in = setting.tokens * 8  # token ids and labels
+    embedded = setting.tokens * arch.hidden_size * setting.stream
+    shared = (positions if reaches else 0) + 2 * tokens_in
+    saved = sum(run.kept * run.count for run in runs)
+    table = 0
+    if activity.embeddings:
+        table = embedding_rows(arch) * arch.hidden_size * setting.own
+    layer_gradients = sum(run.trace.gradients * run.count for run in runs)
+    gradients = ends.trace.gradients + layer_gradients
+    gradients += 0 if arch.tie_word_embeddings and ends.gradients else table
+    start = gradients if habit.accumulates else 0
+    base = shared + saved + start
+    tail_kept = ends.trace.total - ends.saved
+    phases = {
+        "forward": _forward(runs, shared + start, habit, embedded),
+        "loss": base + tail_kept + ends.logits_forward,
+        "loss backward": base + ends.trace.backward,
+        "layers backward": _layers_backward(runs, ends, shared, habit, start),
+        "embedding backward": shared + gradients + embedded + table if table else 0,
+    }
+    highest = max(runs, key=lambda run: run.trace.backward)
+    return StepBytes(
+        saved=saved + tail_kept,
+        shared=shared,
+        logits=max(ends.logits_forward, ends.logits_backward),
+        gradients=gradients,
+        recomputed=highest.trace.total if habit.checkpointing else 0,
+        buffers=_buffers(runs, setting),
+        temporary=highest.trace.backward - highest.trace.total,
+        runs=runs,
+        tail=ends,
+        phases=phases,
+    )
+
+
+def _forward(runs: tuple[Run, ...], held: int, habit: Habit, embedded: int) -> int:
+    """The most alive while the layers run forward, the output of the embedding with it."""
+    peak = 0
+    below = held + embedded
+    for run in runs:
+        top = below + run.kept * (run.count - 1)
+        passing = run.trace.forward - (run.trace.total if habit.checkpointing else 0)
+        peak = max(peak, top + passing)
+        below += run.kept * run.count
+    return peak
+
+
+def _layers_backward(
+    runs: tuple[Run, ...], ends: TailTrace, shared: int, habit: Habit, start: int
+) -> int:
+    """The most that is alive while the backward goes down through the layers.
+
+    Within a run every layer below frees what it kept and leaves its weights' gradients, so the most
+    is at one of the run's ends.
+    """
+    below = shared + sum(run.kept * run.count for run in runs)
+    made = ends.trace.gradients
+    peak = 0
+    for run in reversed(runs):
+        trace = run.trace
+        if not trace.saved and not trace.gradients:
+            continue
+        for done in (0, run.count - 1):
+            left = below - run.kept * (done + 1)
+            here = trace.backward
+            if habit.checkpointing:
+                # run again beside the gradient of its output; its input is kept besides, unless it
+                # is saved itself
+                inputs = run.kept - trace.pinned
+                here = max(here, trace.forward + inputs) + run.kept - trace.carried
+            gradients = start or made + done * trace.gradients
+            own = trace.gradients if start else 0
+            peak = max(peak, left + here + gradients - own)
+        below -= run.kept * run.count
+        made += trace.gradients * run.count
+    return peak
+
+
+def _buffers(runs: tuple[Run, ...], setting: Setting) -> int:
+    """The largest weight that has to be dequantized."""
+    if setting.quantization == "none":
+        return 0
+    shapes = [run.shape for run in runs]
+    widest = max(max(s.hidden * s.feed_forward, s.hidden * s.q_dim) for s in shapes)
+    return widest * setting.compute

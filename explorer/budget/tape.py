@@ -1,0 +1,308 @@
+"""A miniature autograd that knows only sizes: what a forward pass saves, how high a backward peaks.
+
+Operations are recorded in the order in which a model runs them. Each says which of its tensors
+torch's autograd keeps (as `derivatives.yaml` has it: an operand is kept only if the other one needs
+a gradient) and what its backward allocates. A storage counts once, however many operations keep it;
+a gradient lives until the operation that made its tensor has run, as in torch's engine.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+FLOAT32 = 4
+
+
+@dataclass(eq=False, slots=True)
+class Storage:
+    """A piece of memory with the name that people know it by."""
+
+    bytes: int
+    label: str
+
+
+@dataclass(eq=False, slots=True)
+class Value:
+    """A tensor: `numbers` of `size` bytes each in a storage; whether it needs a gradient."""
+
+    numbers: int
+    size: int
+    grad: bool
+    storage: Storage
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the numbers, whatever else its storage holds."""
+        return self.numbers * self.size
+
+    @property
+    def label(self) -> str:
+        """What its storage is called."""
+        return self.storage.label
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one stretch of a model holds in training, in bytes.
+
+    `saved` by label, from its forward to its backward; `forward` and `backward` the most that is
+    alive at once in them, what is saved included; `gradients` of its own trainable weights;
+    `carried` the part of `saved` that is the stretch's input itself; `pinned` the part that
+    checkpointing cannot let go of.
+    """
+
+    saved: dict[str, int] = field(default_factory=dict)
+    forward: int = 0
+    backward: int = 0
+    gradients: int = 0
+    carried: int = 0
+    pinned: int = 0
+
+    @property
+    def total(self) -> int:
+        """All that is saved."""
+        return sum(self.saved.values())
+
+
+@dataclass(eq=False, slots=True)
+class _Node:
+    output: Value
+    inputs: list[Value]
+    saved: list[Storage]
+    scratch: int  # bytes that only its own backward sees
+    weights: int  # bytes of weight gradients that it leaves behind
+    aliases: bool  # its inputs' gradients are its output's, not copies
+
+
+@dataclass(eq=False, slots=True)
+class _Gradient:
+    bytes: int
+    holders: int = 1
+
+
+class Tape:
+    """Records the operations of one stretch, a decoder layer for example."""
+
+    def __init__(self) -> None:
+        self.nodes: list[_Node] = []
+        self.kept: dict[Storage, None] = {}
+        self.kept_bytes = 0
+        self.alive = self.peak = 0  # of the forward: now, and at most so far
+        self.pinned: dict[Storage, None] = {}
+        self._held: list[Storage] = []
+
+    def value(self, label: str, numbers: int, size: int, grad: bool = True) -> Value:
+        """A tensor of its own storage, not made by any operation here."""
+        return Value(numbers, size, grad, Storage(numbers * size, label))
+
+    def record(
+        self,
+        output: Value,
+        inputs: Iterable[Value],
+        keeps: Iterable[Value] = (),
+        scratch: int = 0,
+        weights: int = 0,
+        aliases: bool = False,
+    ) -> Value:
+        """An operation that made `output`; nothing is kept where nothing needs a gradient."""
+        given = list(inputs)
+        needing = [value for value in given if value.grad]
+        output.grad = bool(needing) or weights > 0
+        if output.grad:
+            saved = [value.storage for value in keeps]
+            for storage in saved:
+                if storage not in self.kept:
+                    self.kept[storage] = None
+                    self.kept_bytes += storage.bytes
+            self.nodes.append(_Node(output, needing, saved, scratch, weights, aliases))
+        passing = {value.storage for value in given}
+        passing.add(output.storage)
+        passing.update(self._held)
+        passing_bytes = sum(storage.bytes for storage in passing if storage not in self.kept)
+        self.alive = self.kept_bytes + passing_bytes
+        self.peak = max(self.peak, self.alive)
+        return output
+
+    @contextmanager
+    def holding(self, *values: Value) -> Iterator[None]:
+        """Keep these alive in the forward, as the variables of a running function do."""
+        self._held.extend(value.storage for value in values)
+        yield
+        del self._held[len(self._held) - len(values) :]
+
+    # elementwise
+
+    def cast(self, x: Value, size: int, label: str | None = None) -> Value:
+        """`x.to(dtype)`: nothing where the type is that already."""
+        if x.size == size:
+            return x
+        return self.record(self.value(label or x.label, x.numbers, size), [x])
+
+    def add(self, a: Value, b: Value, label: str) -> Value:
+        """a + b in the wider type of the two; the gradient is handed on as it is."""
+        size = max(a.size, b.size)
+        a, b = self.cast(a, size), self.cast(b, size)
+        return self.record(self.value(label, a.numbers, size), [a, b], aliases=True)
+
+    def mul(self, a: Value, b: Value, label: str) -> Value:
+        """a ⊙ b; `b` may be smaller and broadcast."""
+        size = max(a.size, b.size)
+        keeps = [value for value, other in ((a, b), (b, a)) if other.grad]
+        scratch = a.numbers * size if b.numbers < a.numbers and b.grad else 0
+        return self.record(self.value(label, a.numbers, size), [a, b], keeps, scratch)
+
+    def scale(self, x: Value, label: str) -> Value:
+        """x times a plain number."""
+        return self.record(self.value(label, x.numbers, x.size), [x])
+
+    def weigh(self, x: Value, weights: int, label: str) -> Value:
+        """x times a weight in each of its rows; `weights` bytes of gradient, 0 if it is frozen."""
+        keeps, scratch = ([x], x.bytes) if weights else ([], 0)
+        return self.record(self.value(label, x.numbers, x.size), [x], keeps, scratch, weights)
+
+    def shift(self, x: Value, weights: int, label: str) -> Value:
+        """x plus a trainable bias in each of its rows."""
+        return self.record(self.value(label, x.numbers, x.size), [x], weights=weights, aliases=True)
+
+    def silu(self, x: Value, label: str) -> Value:
+        """x · sigmoid(x), which keeps x."""
+        return self.record(self.value(label, x.numbers, x.size), [x], [x])
+
+    def tanh(self, x: Value, label: str) -> Value:
+        """tanh, which keeps its result."""
+        y = self.value(label, x.numbers, x.size)
+        return self.record(y, [x], [y])
+
+    def softmax(self, x: Value, label: str) -> Value:
+        """Softmax in float32, which keeps its result."""
+        y = self.value(label, x.numbers, FLOAT32)
+        return self.record(y, [x], [y], scratch=0 if x.size == FLOAT32 else y.bytes)
+
+    def dropout(self, x: Value, mask_size: int, label: str) -> Value:
+        """Dropout, which keeps its mask (a byte a number on a GPU, a number itself on a CPU)."""
+        mask = self.value(f"{label} mask", x.numbers, mask_size, grad=False)
+        return self.record(self.value(label, x.numbers, x.size), [x], [mask])
+
+    # shapes
+
+    def view(self, x: Value) -> Value:
+        """Another shape of the same memory."""
+        return self.record(Value(x.numbers, x.size, x.grad, x.storage), [x], aliases=True)
+
+    def copy(self, x: Value, numbers: int, label: str) -> Value:
+        """A copy, in which key-value heads may be repeated for their query heads."""
+        scratch = numbers * x.size if numbers != x.numbers else 0
+        return self.record(self.value(label, numbers, x.size), [x], scratch=scratch)
+
+    # products
+
+    def linear(self, x: Value, d_in: int, d_out: int, label: str, weights: int = 0) -> Value:
+        """x Wᵀ; `weights` bytes of gradient for W (and its bias), 0 where they are frozen."""
+        y = self.value(label, x.numbers // d_in * d_out, x.size)
+        return self.record(y, [x], [x] if weights else [], weights=weights)
+
+    def linear_4bit(self, x: Value, d_in: int, d_out: int, label: str, compute_size: int) -> Value:
+        """A bitsandbytes 4-bit linear: keeps nothing, dequantizes again in the backward."""
+        narrow = self.cast(x, compute_size)
+        y = self.value(label, x.numbers // d_in * d_out, compute_size)
+        buffer = d_in * d_out * compute_size
+        y = self.record(y, [narrow], scratch=buffer)
+        self.peak = max(self.peak, self.alive + buffer)
+        return self.cast(y, x.size)
+
+    def linear_8bit(self, x: Value, d_in: int, d_out: int, label: str) -> Value:
+        """A bitsandbytes 8-bit linear: keeps its input, and widens its weight in the backward."""
+        y = self.value(label, x.numbers // d_in * d_out, x.size)
+        buffer = d_in * d_out * x.size
+        y = self.record(y, [x], [x], scratch=buffer)
+        if y.grad:  # held by the operation itself, out of reach of torch's checkpointing
+            self.pinned[x.storage] = None
+        self.peak = max(self.peak, self.alive + buffer)
+        return y
+
+    def matmul(self, a: Value, b: Value, numbers: int, label: str) -> Value:
+        """A batched product of two activations."""
+        keeps = [value for value, other in ((a, b), (b, a)) if other.grad]
+        return self.record(self.value(label, numbers, a.size), [a, b], keeps)
+
+    # what LLaMAs are made of
+
+    def norm(self, x: Value, width: int, name: str, weights: int) -> Value:
+        """An RMSNorm: float32 inside, its weight applied in the type of the stream."""
+        wide = self.cast(x, FLOAT32, f"{name}: input in float32")
+        with self.holding(x, wide):
+            return self._norm(wide, x.size, (width, weights), name)
+
+    def _norm(self, wide: Value, size: int, weight: tuple[int, int], name: str) -> Value:
+        squares = self.value(f"{name}: squares", wide.numbers, FLOAT32)
+        # the backward of x² builds 2x beside the product
+        squares = self.record(squares, [wide], [wide], scratch=2 * squares.bytes)
+        inverse = self.value(f"{name}: 1/rms", wide.numbers // weight[0], FLOAT32)
+        # keeps its result; the mean's backward spreads the gradient over the row
+        inverse = self.record(inverse, [squares], [inverse])
+        normed = self.mul(wide, inverse, f"{name}: normed")
+        narrow = self.cast(normed, size, f"{name}: normed")
+        with self.holding(normed):
+            return self.weigh(narrow, weight[1], f"{name}: output")
+
+    def trace(self, output: Value, source: Value | None = None) -> Trace:
+        """Run the backward from `output` and say what was saved and how high it came."""
+        labelled: defaultdict[str, int] = defaultdict(int)
+        for storage in self.kept:
+            labelled[storage.label] += storage.bytes
+        gradients = sum(node.weights for node in self.nodes)
+        carried = source.storage.bytes if source is not None and source.storage in self.kept else 0
+        pinned = sum(storage.bytes for storage in self.pinned)
+        return Trace(dict(labelled), self.peak, _backward(self, output), gradients, carried, pinned)
+
+
+def _backward(tape: Tape, output: Value) -> int:
+    """The most bytes alive at once, from the gradient of `output` to those of the inputs."""
+    users: defaultdict[Storage, int] = defaultdict(int)
+    for node in tape.nodes:
+        for storage in node.saved:
+            users[storage] += 1
+    live = sum(storage.bytes for storage in tape.kept) + output.bytes
+    peak = live
+    pending = {id(output): _Gradient(output.bytes)}
+    for node in reversed(tape.nodes):
+        gradient = pending.pop(id(node.output), None)
+        if gradient is not None:
+            made = 0 if node.aliases else sum(value.bytes for value in node.inputs)
+            live += made + node.weights
+            peak = max(peak, live + node.scratch)
+            live += _hand_on(node, gradient, pending)
+            peak = max(peak, live)
+            live -= _let_go(gradient)
+        for storage in node.saved:
+            users[storage] -= 1
+            if not users[storage]:
+                live -= storage.bytes
+    return peak
+
+
+def _hand_on(node: _Node, gradient: _Gradient, pending: dict[int, _Gradient]) -> int:
+    """Give the inputs their gradients, summed with those they have; the change in live bytes."""
+    change = 0
+    for value in node.inputs:
+        if node.aliases:
+            mine = gradient
+            mine.holders += 1
+        else:
+            mine = _Gradient(value.bytes)
+        held = pending.get(id(value))
+        if held is None:
+            pending[id(value)] = mine
+        elif held.holders == 1:  # summed in place
+            change -= _let_go(mine)
+        else:  # others look at it: the sum is a new tensor
+            pending[id(value)] = _Gradient(value.bytes)
+            change += value.bytes - _let_go(held) - _let_go(mine)
+    return change
+
+
+def _let_go(gradient: _Gradient) -> int:
+    """One holder fewer; the bytes that this frees."""
+    gradient.holders -= 1
+    return 0 if gradient.holders else gradient.bytes
