@@ -6,7 +6,7 @@ from pydantic import Field
 
 from explorer.catalogue.record import Record
 
-Metric = Literal["exact-match", "field-f1", "accuracy", "rouge-l"]
+Metric = Literal["exact-match", "field-f1", "json-f1", "accuracy", "rouge-l"]
 
 
 class Task(Record):

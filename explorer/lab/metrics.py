@@ -1,5 +1,6 @@
 """How an answer is scored against the expected one, and how sure a mean of scores is."""
 
+import json
 import math
 import re
 import statistics
@@ -45,8 +46,14 @@ def accuracy(expected: str, answer: str) -> float:
 
 
 def field_f1(expected: str, answer: str) -> float:
-    """F1 over the answer's `name: value` fields, or its lines where there are none."""
+    """F1 over the answer's fields, which stand between semicolons, bars or line ends."""
     return _f1(_fields(expected), _fields(answer))
+
+
+def json_f1(expected: str, answer: str) -> float:
+    """F1 over the key-value pairs of a JSON object; 0 for text that is none."""
+    wanted, given = _pairs(expected), _pairs(answer)
+    return float(wanted == given) if wanted is None or given is None else _f1(wanted, given)
 
 
 def rouge_l(expected: str, answer: str) -> float:
@@ -75,7 +82,17 @@ def _words(text: str) -> list[str]:
 
 
 def _fields(text: str) -> Counter[str]:
-    return Counter(_spaced(part).lower() for part in re.split(r"[;\n]", text) if part.strip())
+    return Counter(_spaced(part).lower() for part in re.split(r"[;|\n]", text) if part.strip())
+
+
+def _pairs(text: str) -> Counter[str] | None:
+    try:
+        found = json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        return None
+    if not isinstance(found, dict):
+        return None
+    return Counter(json.dumps([key, value], sort_keys=True) for key, value in found.items())
 
 
 def _f1(wanted: Counter[str], given: Counter[str]) -> float:
@@ -99,5 +116,6 @@ SCORERS = {
     "exact-match": exact_match,
     "accuracy": accuracy,
     "field-f1": field_f1,
+    "json-f1": json_f1,
     "rouge-l": rouge_l,
 }

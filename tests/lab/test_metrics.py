@@ -17,6 +17,11 @@ from explorer.lab.metrics import SCORERS, interval, score
         ("field-f1", "a: 1; b: 2", "B: 2; a: 1", 1),
         ("field-f1", "a: 1; b: 2", "a: 1; b: 3", 0.5),
         ("field-f1", "a: 1", "", 0),
+        ("field-f1", "soon | gastro | cough", "soon | gastro | cold", 2 / 3),
+        ("json-f1", '{"a": 1, "b": "x"}', '{"b": "x", "a": 1}', 1),
+        ("json-f1", '{"a": 1, "b": "x"}', '{"a": 2, "b": "x"}', 0.5),
+        ("json-f1", '{"a": 1}', '{"a": 1} and more', 0),
+        ("json-f1", '{"a": 1}', "[1]", 0),
         ("rouge-l", "the cat sat", "the cat sat", 1),
         ("rouge-l", "police killed the gunman", "police kill the gunman", 0.75),
         ("rouge-l", "a b", "c d", 0),
@@ -27,7 +32,7 @@ def test_scores_of_known_answers(metric, expected, answer, value):
     assert score(metric, expected, answer) == pytest.approx(value)
 
 
-@given(st.sampled_from(sorted(SCORERS)), st.text(min_size=1).filter(str.strip))
+@given(st.sampled_from(sorted(set(SCORERS) - {"json-f1"})), st.text(min_size=1).filter(str.strip))
 def test_the_expected_answer_scores_one(metric, text):
     assert score(metric, text, text) == pytest.approx(1)
 

@@ -4,14 +4,13 @@ import importlib
 import json
 import pkgutil
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from explorer.catalogue.catalogue import DATA
 from explorer.catalogue.errors import unknown
 
-Rows = Iterator[tuple[str, str]]  # prompt and completion
-Recipe = Callable[[random.Random], Rows]  # an endless stream of rows
+Rows = Iterator[tuple[str, str]]  # an endless stream of prompts with their completions
 
 
 def recipe_names() -> tuple[str, ...]:
@@ -28,24 +27,30 @@ def words(text: str) -> list[str]:
 def make_rows(task: str) -> dict[str, str]:
     """The task's files by name, as text. Held-out prompts occur nowhere in the training rows.
 
-    A recipe module has SEED, TRAIN and HELDOUT (numbers of rows) and `rows`.
+    A recipe module has SEED, TRAIN and HELDOUT (numbers of rows) and `rows(random, held_out)`.
     """
     if task not in recipe_names():
         raise unknown("recipe", task, recipe_names())
     recipe = importlib.import_module(f"{__name__}.{task.replace('-', '_')}")
-    stream = recipe.rows(random.Random(recipe.SEED))
-    wanted = recipe.TRAIN + recipe.HELDOUT
+    source = random.Random(recipe.SEED)
+    train = _draw(recipe.rows(source, held_out=False), recipe.TRAIN, {})
+    heldout = _draw(recipe.rows(source, held_out=True), recipe.HELDOUT, train)
+    return {"train.jsonl": _lines(train), "heldout.jsonl": _lines(heldout)}
+
+
+def _draw(stream: Rows, number: int, taken: dict[str, str]) -> dict[str, str]:
+    """So many rows with prompts that are new."""
     rows: dict[str, str] = {}
-    while len(rows) < wanted:
+    while len(rows) < number:
         prompt, completion = next(stream)
-        rows.setdefault(prompt, completion)
-    lines = [
-        json.dumps({"prompt": p, "completion": c}, ensure_ascii=False) for p, c in rows.items()
-    ]
-    return {
-        "train.jsonl": "".join(f"{line}\n" for line in lines[: recipe.TRAIN]),
-        "heldout.jsonl": "".join(f"{line}\n" for line in lines[recipe.TRAIN :]),
-    }
+        if prompt not in taken:
+            rows.setdefault(prompt, completion)
+    return rows
+
+
+def _lines(rows: dict[str, str]) -> str:
+    pairs = ({"prompt": p, "completion": c} for p, c in rows.items())
+    return "".join(json.dumps(pair, ensure_ascii=False) + "\n" for pair in pairs)
 
 
 def write_rows(task: str, data: Path = DATA) -> None:

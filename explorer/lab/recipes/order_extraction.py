@@ -37,7 +37,7 @@ SENTENCES = (
 )
 
 
-def rows(random: random.Random) -> Rows:
+def rows(random: random.Random, held_out: bool) -> Rows:
     """A sentence with four facts in words, and the four facts in a fixed form."""
     while True:
         word = random.choice(list(NUMBERS))
