@@ -8,8 +8,8 @@ SEED, TRAIN, HELDOUT = 16, 400, 40
 
 WHO = {
     "The cook": "ship's cook", "The boss": "captain", "The doctor": "surgeon",
-    "The boy": "cabin boy", "The carpenter": "shipwright", "A guest": "passenger", "The guard": "watchman",
-    "The crew": "hands",
+    "The boy": "cabin boy", "The carpenter": "shipwright", "A guest": "passenger",
+    "The guard": "watchman", "The crew": "hands",
 }  # fmt: skip
 DID = {
     "found": "discovered", "lost": "mislaid", "fixed": "made good", "broke": "carried away",
