@@ -8,7 +8,7 @@ from explorer.catalogue.load import DATA, load_folder
 from explorer.catalogue.method import Method
 from explorer.cli._table import text_table
 
-HELP = "List the fine-tuning methods, or tell all of one."
+HELP = "list the fine-tuning methods, or tell all of one"
 COLUMNS = ("id", "name", "family", "merges", "4-bit", "paper")
 
 

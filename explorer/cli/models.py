@@ -11,7 +11,7 @@ from explorer.catalogue.model import Model
 from explorer.catalogue.record import facts_of
 from explorer.cli._table import text_table
 
-HELP = "List the models, or tell all of one with its sources."
+HELP = "list the models, or tell all of one with its sources"
 COLUMNS = ("id", "generation", "released", "parameters", "active", "context", "modality")
 
 

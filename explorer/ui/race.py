@@ -115,7 +115,8 @@ def _state(entry: Entry) -> Markup:
     name, reason = entry.state.name, entry.state.reason
     if name == "running":
         done = step["step"] if step else 0
-        bar = element("progress", value=done, max=steps, aria_label=f"{done} of {steps} steps")
+        fill = element("span", style=f"width: {100 * done / steps:.1f}%")
+        bar = element("span", fill, class_="bar", role="img", aria_label=f"{done} of {steps} steps")
         return joined([bar, element("span", _doing(entry, done, steps), class_="faint nowrap")])
     words = {"queued": "waiting", "done": "done", "stopped": "stopped", "failed": "failed"}[name]
     badge = element("span", words, class_=f"badge state-{name}")

@@ -40,7 +40,8 @@ def test_no_command_prints_the_overview_and_exits_with_2():
 def test_every_command_has_help_arguments_and_a_text_form(name):
     command = cli._command(name)
     assert isinstance(command.HELP, str)
-    assert command.HELP.endswith(".")
+    assert command.HELP[0].islower()
+    assert not command.HELP.endswith(".")
     parser = cli._parser(name, command)
     assert "--json" in parser.format_help()
     assert callable(command.run)
