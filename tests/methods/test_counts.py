@@ -97,6 +97,7 @@ VARIANTS = {
     "lora": [
         {"r": 3, "use_dora": True} | ALL,
         {"init_lora_weights": "mica"},
+        {"layers_to_transform": "0,2"},
         {"init_lora_weights": "pissa"},
         {"init_lora_weights": "olora", "use_rslora": True, "target_modules": "gate_proj,q_proj"},
     ],
