@@ -72,6 +72,17 @@ class Evaluated(Record):
     examples: tuple[Example, ...] = ()
 
 
+class Probed(Record):
+    """What is still known of things that training was not about (see explorer.lab.probe)."""
+
+    kind: Literal["probe"] = "probe"
+    time: float
+    when: Literal["before", "after"]
+    loss: float  # nats a token on neutral text
+    perplexity: float
+    quiz: float  # share of statements finished rightly
+
+
 class Checkpoint(Record):
     """The adapter as it stands was written to the run's folder."""
 
@@ -90,7 +101,7 @@ class Ended(Record):
 
 
 RunEvent = Annotated[
-    Loading | Started | Step | Evaluated | Checkpoint | Ended, Field(discriminator="kind")
+    Loading | Started | Step | Evaluated | Probed | Checkpoint | Ended, Field(discriminator="kind")
 ]
 RUN_EVENT: TypeAdapter[Any] = TypeAdapter(RunEvent)
 

@@ -45,6 +45,8 @@ class TrainJob(Record):
     gradient_checkpointing: bool = False
     precision: Precision = "auto"
     system: str | None = None  # the system message; None leaves it to the base's chat template
+    probe: bool = True  # measure forgetting, before and after
+    race: str = Field(default="", max_length=64)  # the race that the run belongs to
     label: str = Field(default="", max_length=200)
 
     @field_validator("learning_rate", "weight_decay", "clip", mode="before")

@@ -56,7 +56,11 @@ class Result(BaseModel):
     heldout_loss_base: float | None = None
     heldout_loss_after: float | None = None
     final_loss: float | None = None
-    forgetting: float | None = None
+    forgetting: float | None = None  # nats a token that neutral text got more surprising by
+    quiz_base: float | None = None
+    quiz_after: float | None = None
+    neutral_loss_base: float | None = None
+    neutral_loss_after: float | None = None
     adapter_bytes: int | None = None
     forecast: dict[str, Any] = {}  # filled in by whoever planned the run
 

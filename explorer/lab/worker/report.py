@@ -1,14 +1,16 @@
 """What a run tells while it trains: events as they happen, the result at the end."""
 
+import math
 import time
 from typing import Any
 
 import torch
 from peft import PeftModel
 
-from explorer.lab.events import Checkpoint, Ended, Evaluated, Loading, Started, Step
+from explorer.lab.events import Checkpoint, Ended, Evaluated, Loading, Probed, Started, Step
 from explorer.lab.runs import Result, Run
 from explorer.lab.worker.evaluate import Evaluation
+from explorer.lab.worker.forgetting import Knowledge
 from explorer.lab.worker.inside import gates
 from explorer.lab.worker.provenance import provenance
 from explorer.lab.worker.shelf import Loaded
@@ -96,6 +98,17 @@ class Report:
         self._tell(
             Evaluated(time=time.time(), when=when, step=step, heldout_loss=found.loss, **told)
         )
+
+    def probed(self, found: Knowledge, when: Any) -> None:
+        """The forgetting probe was taken."""
+        result = self.result
+        if when == "before":
+            result.neutral_loss_base, result.quiz_base = found.loss, found.quiz
+        else:
+            result.neutral_loss_after, result.quiz_after = found.loss, found.quiz
+            result.forgetting = found.loss - result.neutral_loss_base
+        perplexity = math.exp(found.loss)
+        self._tell(Probed(time=time.time(), when=when, perplexity=perplexity, **vars(found)))
 
     def saved(self, size: int) -> None:
         """The adapter as it stands is on disk."""

@@ -13,6 +13,7 @@ from explorer.lab.datasets import find_task, task_rows
 from explorer.lab.runs import Run
 from explorer.lab.worker.adapters import save_adapter
 from explorer.lab.worker.evaluate import HeldOut, encode_rows, evaluate
+from explorer.lab.worker.forgetting import Knowledge, probe_knowledge
 from explorer.lab.worker.report import Report
 from explorer.lab.worker.shelf import Loaded, Shelf
 from explorer.lab.worker.text import pad_id
@@ -77,6 +78,7 @@ class Training:
         yield from self._ask_base(loaded, held)
         yield from self._train(loaded, held)
         yield from self._ask(loaded, held, "after")
+        yield from self._probe(loaded)
         self._save()
 
     def _held_out(self, task: Task, loaded: Loaded) -> HeldOut:
@@ -104,6 +106,15 @@ class Training:
                     loaded.measured[held] = item
                 yield from self._turn()
         self.report.evaluated(loaded.measured[held], "before")
+        if not self.job.probe:
+            return
+        if Knowledge not in loaded.measured:
+            self.report.loading("asking the base what it knows")
+            for known in probe_knowledge(loaded.model, loaded.tokenizer):
+                if known is not None:
+                    loaded.measured[Knowledge] = known
+                yield from self._turn()
+        self.report.probed(loaded.measured[Knowledge], "before")
 
     def _train(self, loaded: Loaded, held: HeldOut) -> Iterator[None]:
         rows = encode_rows(
@@ -135,6 +146,13 @@ class Training:
             if item is not None:
                 self.report.evaluated(item, when)
             yield from self._turn()
+
+    def _probe(self, loaded: Loaded) -> Iterator[None]:
+        if self.job.probe:
+            for known in probe_knowledge(self.model, loaded.tokenizer):
+                if known is not None:
+                    self.report.probed(known, "after")
+                yield from self._turn()
 
     def _turn(self) -> Iterator[None]:
         """Let others have theirs; afterwards, go on only if nobody asked to stop."""

@@ -33,7 +33,7 @@ def new_run(tiny_base, **changes):
     values = {
         "base": tiny_base, "task": "copy", "method": "lora", "steps": 3, "batch_size": 2,
         "learning_rate": 1e-2, "max_length": 120, "max_new_tokens": 4, "precision": "float32",
-        "knobs": {"r": 2},
+        "knobs": {"r": 2}, "probe": False,
     }  # fmt: skip
     return create_run(TrainJob(**values | changes))
 
@@ -66,6 +66,17 @@ def test_a_run_tells_its_story_and_ends_with_a_result(tiny_base, shelf, loaded):
     assert steps[-1]["loss"] == result.final_loss
     assert all(step["tokens_per_second"] > 0 and step["eta_seconds"] >= 0 for step in steps)
     load_adapter(loaded, run.adapter)
+
+
+def test_forgetting_is_what_neutral_text_got_more_surprising_by(tiny_base, shelf):
+    run = carry_out(new_run(tiny_base, probe=True), shelf)
+    before, after = (event for event in run.events() if event["kind"] == "probe")
+    assert (before["when"], after["when"]) == ("before", "after")
+    assert run.result.forgetting == pytest.approx(after["loss"] - before["loss"])
+    assert run.result.forgetting != 0
+    assert 0 <= run.result.quiz_after <= 1
+    again = carry_out(new_run(tiny_base, probe=True), shelf)
+    assert "asking" not in str([event.get("what") for event in again.events()])
 
 
 def test_the_base_is_asked_once_for_all_runs(tiny_base, shelf):
