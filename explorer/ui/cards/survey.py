@@ -22,7 +22,7 @@ def survey_table(methods: Sequence[Method], columns: Sequence[Mapping[str, str]]
             "tr",
             element("th", aspect, scope="row", class_="label"),
             joined(
-                element("td", _cell(method, aspect, column))
+                element("td", _cell(method, aspect, column), data_of=method.name)
                 for method, column in zip(methods, columns, strict=True)
             ),
         )

@@ -10,6 +10,32 @@ from explorer.catalogue.glossary import Term, load_glossary
 from explorer.ui.markup import element, joined
 
 SHORTEST = 3  # letters; shorter spellings would be found inside other things
+# Terms whose names are everyday words too: a text may well mean those.
+EVERYDAY = frozenset(
+    [
+        "base",
+        "benchmark",
+        "checkpoint",
+        "expert",
+        "experts",
+        "gate",
+        "knob",
+        "layer",
+        "layers",
+        "loss",
+        "metric",
+        "rank",
+        "run",
+        "scale",
+        "seed",
+        "site",
+        "sites",
+        "step",
+        "task",
+        "token",
+        "tokens",
+    ]
+)
 
 
 def terms_card(terms: Sequence[Term]) -> Markup:
@@ -76,7 +102,11 @@ def _opening(words: str, term: Term) -> Markup:
 @cache
 def _spellings() -> dict[str, Term]:
     named = ((name, term) for term in load_glossary().values() for name in (term.name, *term.also))
-    return {name.lower(): term for name, term in named if len(name) >= SHORTEST}
+    return {name.lower(): term for name, term in named if _telling(name)}
+
+
+def _telling(name: str) -> bool:
+    return len(name) >= SHORTEST and name.lower() not in EVERYDAY
 
 
 @cache

@@ -33,7 +33,7 @@ def build(page: Page) -> View:
     handlers = Handlers(page.catalogue)
     names = [(display_name(m), m.id) for m in models_table.ordered(page.catalogue)]
     with gr.Row(elem_classes="pick"):
-        model = gr.Dropdown(names, value=FIRST, label="Model", scale=4)
+        model = gr.Dropdown(names, value=FIRST, label="Model", scale=4, min_width=280)
         compare = gr.Button("Compare with…", scale=1, min_width=150)
         budget = gr.Button("Budget a fine-tune", variant="primary", scale=1, min_width=180)
     head = gr.HTML()

@@ -38,7 +38,7 @@ def build(page: Page) -> tuple[dict[str, Component], gr.Dataframe]:
     table = gr.Dataframe(
         headers=list(models_table.HEADERS),
         datatype=list(models_table.DATATYPES),
-        label="Models (select a row to open its card)",
+        label="Models",
         interactive=False,
         column_widths=list(models_table.WIDTHS),
         pinned_columns=1,

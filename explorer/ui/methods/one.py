@@ -73,7 +73,11 @@ def _knobs(page: Page, handlers: "Handlers", method: gr.Dropdown, chosen: gr.Tex
         with gr.Row(elem_classes="knobs"):
             inputs = knob_inputs(record, values)
         for part in inputs.values():
-            part.change(handlers.collect(record), list(inputs.values()), chosen, **QUIET)
+            # input, not change: what a form says of itself while it is replaced is no one's wish
+            part.input(
+                handlers.collect(record), list(inputs.values()), chosen,
+                trigger_mode="always_last", **QUIET,
+            )  # fmt: skip
 
 
 def _hand_over(

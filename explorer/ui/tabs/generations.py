@@ -15,7 +15,7 @@ VIEWS = {
 }
 INTRO = (
     "Every LLaMA that Meta released or announced. Each number has its source beside it: hover, "
-    "focus or touch it."
+    "focus or touch it. A row of the table opens the model's card."
 )
 
 
