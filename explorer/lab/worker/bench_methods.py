@@ -42,7 +42,7 @@ SHAPE = {  # of the embedded base, for where it has not been set up
 def main() -> None:
     """Read the options, measure, print one line of JSON."""
     parser = argparse.ArgumentParser(prog="explorer bench methods", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7, help="measured rounds (default 7)")
+    parser.add_argument("--rounds", type=int, default=5, help="measured rounds (default 5)")
     parser.add_argument("--batch", type=int, default=4, help="texts in a step (default 4)")
     parser.add_argument("--methods", default=",".join(survey()), help="comma separated ids")
     parser.add_argument("--length", type=int, default=128, help="tokens in a text (default 128)")
