@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from explorer.budget.sites import Site
-from explorer.budget.trainable import TrainableCount, acted_on
+from explorer.budget.trainable import Selection, TrainableCount, selection
 from explorer.catalogue.architecture import Architecture
 from explorer.catalogue.method import Method
 
@@ -51,7 +52,7 @@ class LayerAct:
 IDLE = LayerAct()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is made once, and is its own key in caches
 class Activity:
     """A method on a model: by layer, and at the ends.
 
@@ -149,24 +150,31 @@ def _at_sites(
     arch: Architecture, method: Method, knobs: Mapping[str, Any], count: TrainableCount
 ) -> Activity:
     act, derived = _site_act(method, knobs)
-    by_layer: dict[int, list[tuple[str, SiteAct]]] = {}
-    head = None
-    for site in acted_on(arch, method, knobs):
+    norms = method.id in {"llama-adapter-v2", "ln-tuning"}
+    names, ends = _names_by_layer(selection(arch, method, knobs))
+    made: dict[tuple[str, ...], LayerAct] = {(): LayerAct(norms=norms)}
+    for held in names.values():
+        if held not in made:
+            sites = tuple((name, _turned(method, name, act)) for name in held)
+            made[held] = LayerAct(sites=sites, norms=norms)
+    layers = tuple(made[names.get(layer, ())] for layer in range(arch.num_hidden_layers))
+    head = act if "lm_head" in ends else None
+    return Activity(layers, "embed_tokens" in count.by_site, norms, head, derived=derived)
+
+
+@lru_cache(maxsize=512)
+def _names_by_layer(selected: Selection) -> tuple[dict[int, tuple[str, ...]], set[str]]:
+    """Names of the linears in each layer of the language model, and of those outside of layers."""
+    by_layer: dict[int, tuple[str, ...]] = {}
+    ends: set[str] = set()
+    for site in selected.sites:
         if site.in_vision or site.kind != "linear":
             continue
         if site.layer is None:
-            head = act
+            ends.add(site.name)
         else:
-            by_layer.setdefault(site.layer, []).append(
-                (inner_name(site), _turned(method, site, act))
-            )
-    norms = method.id in {"llama-adapter-v2", "ln-tuning"}
-    layers = tuple(
-        LayerAct(sites=tuple(by_layer.get(layer, ())), norms=norms)
-        for layer in range(arch.num_hidden_layers)
-    )
-    embeddings = any(name == "embed_tokens" for name in count.by_site)
-    return Activity(layers, embeddings, norms, head, derived=derived)
+            by_layer[site.layer] = (*by_layer.get(site.layer, ()), inner_name(site))
+    return by_layer, ends
 
 
 def inner_name(site: Site) -> str:
@@ -191,7 +199,7 @@ def _site_act(method: Method, knobs: Mapping[str, Any]) -> tuple[SiteAct, bool]:
     return SiteAct("low rank", rank, dropout, dora), method.id in {"lora", "qlora"}
 
 
-def _turned(method: Method, site: Site, act: SiteAct) -> SiteAct:
-    if method.id == "ia3" and site.name == "down_proj":
+def _turned(method: Method, name: str, act: SiteAct) -> SiteAct:
+    if method.id == "ia3" and name.endswith("down_proj"):
         return SiteAct("affine input")
     return act

@@ -24,6 +24,7 @@ class Shape:
     kv_heads: int
     feed_forward: int
     experts: int = 0
+    chosen: int = 0  # experts that a token is sent to
     crossing: bool = False
     rotates: bool = True
     normed_queries: bool = False
@@ -55,8 +56,17 @@ class Setting:
         return self.batch * self.length
 
 
-def shape_of(arch: Architecture, layer: int) -> Shape:
-    """The widths of one layer."""
+@lru_cache(maxsize=512)
+def shapes_of(arch: Architecture) -> tuple[Shape, ...]:
+    """The widths of each layer; layers of one kind share one Shape."""
+    kinds: dict[Shape, Shape] = {}
+    return tuple(
+        kinds.setdefault(shape, shape)
+        for shape in (_shape_of(arch, layer) for layer in range(arch.num_hidden_layers))
+    )
+
+
+def _shape_of(arch: Architecture, layer: int) -> Shape:
     return Shape(
         family=arch.model_type,
         hidden=arch.hidden_size,
@@ -66,6 +76,7 @@ def shape_of(arch: Architecture, layer: int) -> Shape:
         kv_heads=arch.num_key_value_heads,
         feed_forward=feed_forward_width(arch, layer),
         experts=(arch.num_local_experts or 0) if layer in arch.moe_layers else 0,
+        chosen=arch.num_experts_per_tok or 0,
         crossing=layer in arch.cross_attention_layers,
         rotates=layer not in arch.no_rope_layers,
         normed_queries=arch.use_qk_norm and layer not in arch.no_rope_layers,
@@ -214,18 +225,23 @@ class _Run:
             return self._eager(query, self._widened(key, "keys"), self._widened(value, "values"))
         if setting.masked or shape.family == "mllama":
             key, value = self._widened(key, "keys"), self._widened(value, "values")
+        product = 2 * setting.tokens * shape.q_dim * setting.length
+        tape.forward_flops += 2 * product
+        if query.grad or key.grad or value.grad:  # the scores again, and four gradients
+            tape.backward_flops += 5 * product
         heads = tape.value("attention output", query.numbers, query.size)
         rows = tape.value("attention log-sum-exp", setting.tokens * shape.heads, FLOAT32)
         return tape.record(heads, [query, key, value], [query, key, value, heads, rows])
 
     def _eager(self, query: Value, key: Value, value: Value) -> Value:
         tape, setting = self.tape, self.setting
+        width = self.shape.q_dim // self.shape.heads
         pairs = setting.batch * self.shape.heads * setting.length**2
-        scores = tape.matmul(query, key, pairs, "attention scores")
+        scores = tape.matmul(query, key, (pairs, width), "attention scores")
         scores = tape.scale(scores, "attention scores")
         weights = tape.softmax(scores, "attention weights in float32")
         weights = tape.cast(weights, query.size, "attention weights")
-        heads = tape.matmul(weights, value, query.numbers, "attention output")
+        heads = tape.matmul(weights, value, (query.numbers, setting.length), "attention output")
         return tape.copy(heads, heads.numbers, "attention output")
 
     def _prompt_term(self, query: Value) -> Value:
@@ -243,11 +259,14 @@ class _Run:
             keys = tape.copy(keys, repeated, "prompt keys")
             values = tape.copy(values, repeated, "prompt values")
         pairs = self.setting.tokens * shape.heads * length
-        scores = tape.scale(tape.matmul(query, keys, pairs, "prompt scores"), "prompt scores")
+        scores = tape.scale(
+            tape.matmul(query, keys, (pairs, shape.q_dim // shape.heads), "prompt scores"),
+            "prompt scores",
+        )
         weights = tape.softmax(scores, "prompt weights in float32")
         weights = tape.cast(weights, query.size, "prompt weights")
         gated = tape.weigh(weights, size * shape.heads, "gated prompt weights")
-        return tape.matmul(gated, values, query.numbers, "prompt output")
+        return tape.matmul(gated, values, (query.numbers, length), "prompt output")
 
     def _extra_keys(self, x: Value) -> Value:
         """Excitor's e = softmax(U D x Pᵀ) P, gated a head."""
@@ -260,10 +279,13 @@ class _Run:
         prompt = tape.record(tape.value("prompt", numbers, x.size), [], weights=size * numbers)
         heads = shape.heads if prompts.per_head else 1
         pairs = self.setting.tokens * heads * prompts.length
-        scores = tape.scale(tape.matmul(query, prompt, pairs, "prompt scores"), "prompt scores")
+        scores = tape.scale(
+            tape.matmul(query, prompt, (pairs, shape.q_dim // heads), "prompt scores"),
+            "prompt scores",
+        )
         weights = tape.softmax(scores, "prompt weights in float32")
         weights = tape.cast(weights, x.size, "prompt weights")
-        extra = tape.matmul(weights, prompt, query.numbers, "extra keys")
+        extra = tape.matmul(weights, prompt, (query.numbers, prompts.length), "extra keys")
         return tape.weigh(extra, size * shape.heads, "gated extra keys")
 
     # feed-forward
@@ -292,10 +314,22 @@ class _Run:
         repeated = tape.copy(x, x.numbers * experts, "expert inputs")
         routed = tape.mul(repeated, scores, "scaled expert inputs")
         own = setting.own * experts * hidden * width if self.act.everything else 0
+        before = tape.forward_flops, tape.backward_flops
         both = tape.linear(routed, hidden, 2 * width, "expert gate and up", 2 * own)
         half = Value(both.numbers // 2, both.size, both.grad, both.storage)
         half = tape.record(half, [both], scratch=both.bytes)
         active = tape.silu(half, "activated expert gate")
         product = tape.mul(active, half, "expert gate times up")
         out = tape.linear(product, width, hidden, "expert outputs", own)
+        self._only_chosen(*before)
         return tape.record(tape.value("expert sum", x.numbers, x.size), [out])
+
+    def _only_chosen(self, forward: int, backward: int) -> None:
+        """Count the work of the experts that a token is sent to, and set the rest aside."""
+        tape, shape = self.tape, self.shape
+        whole = tape.forward_flops - forward
+        chosen = whole * shape.chosen // shape.experts
+        tape.forward_flops = tape.rerun_flops = forward + chosen
+        tape.idle_flops += whole - chosen
+        spent = tape.backward_flops - backward
+        tape.backward_flops = backward + spent * shape.chosen // shape.experts

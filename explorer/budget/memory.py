@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from explorer.budget.activity import IDLE
 from explorer.budget.kv import cache_bytes
-from explorer.budget.layer import Setting, shape_of, trace_layer
+from explorer.budget.layer import Setting, shapes_of, trace_layer
 from explorer.budget.optimizer import optimizer_bytes
 from explorer.budget.plan import BYTES, KV_BYTES, Plan
 from explorer.budget.quantization import FOUR_BIT, Quantization, WeightBytes, weight_bytes
@@ -170,10 +170,8 @@ def _inference(resolved: Resolved) -> Memory:
     setting = setting_of(resolved)
     prompt = plan.prompt or plan.length
     passing = replace(setting, length=prompt)
-    traces = [
-        trace_layer(shape_of(arch, i), IDLE, passing, False)
-        for i in (0, arch.num_hidden_layers - 1)
-    ]
+    shapes = shapes_of(arch)
+    traces = [trace_layer(shape, IDLE, passing, False) for shape in {shapes[0], shapes[-1]}]
     size = trained_size(resolved)
     held = {
         "weights": weights.total,

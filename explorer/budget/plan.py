@@ -33,6 +33,7 @@ KV_BYTES = {
     "int4": 0.5,
 }
 MOST_TOKENS = 100_000_000
+OWN_WEIGHTS = {"full", "norms-and-biases"}  # methods that train the model's own numbers
 
 
 class Plan(Record):
@@ -121,6 +122,10 @@ class Plan(Record):
     def is_quantized(self) -> bool:
         """Whether any linear is held in fewer than 16 bits."""
         return self.quantization != "none"
+
+    def with_values(self, **values: Any) -> "Plan":
+        """The plan with other values that are known to be right; `changed` checks them."""
+        return self.model_copy(update=values)
 
     @property
     def tokens_per_step(self) -> int:

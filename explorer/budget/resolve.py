@@ -6,15 +6,13 @@ from typing import Any
 
 from explorer.budget.activity import Activity, activity
 from explorer.budget.params import ParameterCount, count_parameters
-from explorer.budget.plan import Plan
+from explorer.budget.plan import OWN_WEIGHTS, Plan
 from explorer.budget.trainable import TrainableCount, count_trainable
 from explorer.catalogue.architecture import Architecture
 from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.errors import ExplorerError
 from explorer.catalogue.hardware import Hardware
 from explorer.catalogue.method import Method
-
-OWN = {"full", "norms-and-biases"}  # methods that train the model's own numbers
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class Resolved:
     @property
     def trains_own_weights(self) -> bool:
         """Whether the method trains the model's own numbers and adds none."""
-        return self.method.id in OWN
+        return self.method.id in OWN_WEIGHTS
 
 
 def resolve(plan: Plan, catalogue: Catalogue) -> Resolved:
@@ -45,7 +43,7 @@ def resolve(plan: Plan, catalogue: Catalogue) -> Resolved:
     arch = plan.architecture or architecture_of(plan.model, catalogue)
     method = catalogue.method(plan.method)
     hardware = catalogue.device(plan.hardware)
-    if plan.mode == "training" and plan.is_quantized and method.id in OWN:
+    if plan.mode == "training" and plan.is_quantized and method.id in OWN_WEIGHTS:
         raise ExplorerError(
             f"{method.name} trains the model's own weights, and quantized ones do not train: "
             "take quantization none, or a method that adds its own."

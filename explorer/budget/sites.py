@@ -5,7 +5,7 @@ selects in peft: by the end of the path, in the language model and in the vision
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from explorer.catalogue.architecture import Architecture, VisionArchitecture
@@ -32,21 +32,22 @@ class Site:
     component: str
     has_bias: bool = False
     kind: str = "linear"
+    in_vision: bool = False  # the module sees images and not text
 
     @property
     def weight(self) -> int:
         """Numbers in the weight."""
         return self.d_in * self.d_out
 
-    @property
-    def in_vision(self) -> bool:
-        """Whether the module sees images and not text."""
-        return self.component.startswith(("vision", "projector"))
-
 
 def linear_sites(arch: Architecture) -> tuple[Site, ...]:
     """Every `nn.Linear` of the model in the order of its modules, the head (`lm_head`) last."""
     return tuple(site for site in all_sites(arch) if site.kind == "linear")
+
+
+def layer_linears(arch: Architecture) -> tuple[Site, ...]:
+    """The linears of attention and MLP in all layers of all stacks; routers and ends left out."""
+    return tuple(s for s in linear_sites(arch) if s.layer is not None and s.name != "router")
 
 
 @lru_cache(maxsize=512)
@@ -99,7 +100,8 @@ def _all_sites(arch: Architecture) -> Iterator[Site]:
         yield from _attention_sites(arch, layer, f"{root}.layers.{layer}")
         yield from _feed_forward_sites(arch, layer, f"{root}.layers.{layer}")
     if arch.vision is not None:
-        yield from _vision_sites(arch, arch.vision)
+        for site in _vision_sites(arch, arch.vision):
+            yield replace(site, in_vision=True)
     head = "language_model.lm_head" if root == "language_model.model" else "lm_head"
     yield Site("lm_head", None, arch.hidden_size, arch.vocab_size, head, "head")
 
@@ -170,8 +172,7 @@ def _encoder_sites(vision: VisionArchitecture, path: str, bias: bool) -> Iterato
 
 
 def _numbered(sites: Iterable[Site], layer: int) -> Iterator[Site]:
-    for s in sites:
-        yield Site(s.name, layer, s.d_in, s.d_out, s.path, s.component, s.has_bias, s.kind)
+    return (replace(site, layer=layer) for site in sites)
 
 
 def _mllama_vision_sites(arch: Architecture, vision: VisionArchitecture) -> Iterator[Site]:

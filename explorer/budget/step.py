@@ -5,7 +5,7 @@ from functools import lru_cache
 from itertools import groupby
 
 from explorer.budget.activity import Activity, LayerAct
-from explorer.budget.layer import Setting, Shape, shape_of, trace_layer
+from explorer.budget.layer import Setting, Shape, shapes_of, trace_layer
 from explorer.budget.sites import embedding_rows
 from explorer.budget.tail import Tail, TailTrace, trace_tail
 from explorer.budget.tape import Trace
@@ -66,9 +66,11 @@ def layer_runs(
     lowest = first_reached(arch, activity, habit.checkpointing)
     reached = activity.embeddings or activity.virtual_tokens > 0 or habit.checkpointing
 
+    shapes = shapes_of(arch)
+
     def kind(layer: int) -> tuple[Shape, LayerAct, bool, bool]:
         needs = layer > lowest or (reached and layer >= lowest)
-        return shape_of(arch, layer), activity.layers[layer], needs, layer >= lowest
+        return shapes[layer], activity.layers[layer], needs, layer >= lowest
 
     runs = []
     for (shape, act, needs, kept), layers in groupby(range(arch.num_hidden_layers), kind):

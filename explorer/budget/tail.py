@@ -94,6 +94,9 @@ def _fused(tape: Tape, tail: Tail, setting: Setting, ends: tuple[Value, Value]) 
     weights = setting.own * tail.hidden * tail.vocabulary if tail.head is not None else 0
     gradient = tape.value("gradient of the hidden state", normed.numbers, setting.stream, False)
     loss = tape.value("loss", 1, FLOAT32)
+    product = 2 * tail.rows * tail.hidden * tail.vocabulary
+    tape.forward_flops += product
+    tape.backward_flops += product * (normed.grad + (weights > 0))
     whole = tape.trace(tape.record(loss, [normed], [gradient], weights=weights), x)
     chunk = tail.chunk * tail.vocabulary
     alive = chunk * (setting.stream + 2 * FLOAT32)

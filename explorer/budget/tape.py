@@ -49,7 +49,10 @@ class Trace:
     `saved` by label, from its forward to its backward; `forward` and `backward` the most that is
     alive at once in them, what is saved included; `gradients` of its own trainable weights;
     `carried` the part of `saved` that is the stretch's input itself; `pinned` the part that
-    checkpointing cannot let go of.
+    checkpointing cannot let go of. `forward_flops` and `backward_flops` are the multiplications and
+    additions of its matrix products, `rerun_flops` those of a forward that ends as soon as all is
+    saved again (checkpointing); `idle_flops` those that transformers spends in the forward on
+    experts that a token was not sent to.
     """
 
     saved: dict[str, int] = field(default_factory=dict)
@@ -58,6 +61,10 @@ class Trace:
     gradients: int = 0
     carried: int = 0
     pinned: int = 0
+    forward_flops: int = 0
+    backward_flops: int = 0
+    rerun_flops: int = 0
+    idle_flops: int = 0
 
     @property
     def total(self) -> int:
@@ -90,6 +97,8 @@ class Tape:
         self.kept_bytes = 0
         self.alive = self.peak = 0  # of the forward: now, and at most so far
         self.pinned: dict[Storage, None] = {}
+        self.forward_flops = self.backward_flops = self.rerun_flops = self.idle_flops = 0
+        self._underway = 0  # work of the operation that is being recorded
         self._held: list[Storage] = []
 
     def value(self, label: str, numbers: int, size: int, grad: bool = True) -> Value:
@@ -116,6 +125,9 @@ class Tape:
                     self.kept[storage] = None
                     self.kept_bytes += storage.bytes
             self.nodes.append(_Node(output, needing, saved, scratch, weights, aliases))
+            if saved:  # operands are saved before the work is done
+                self.rerun_flops = self.forward_flops - self._underway
+        self._underway = 0
         passing = {value.storage for value in given}
         passing.add(output.storage)
         passing.update(self._held)
@@ -197,13 +209,21 @@ class Tape:
 
     # products
 
+    def _work(self, flops: int, *operands: bool) -> None:
+        """A product in the forward, and one in the backward for each operand with a gradient."""
+        self.forward_flops += flops
+        self.backward_flops += flops * sum(operands)
+        self._underway = flops
+
     def linear(self, x: Value, d_in: int, d_out: int, label: str, weights: int = 0) -> Value:
         """x Wᵀ; `weights` bytes of gradient for W (and its bias), 0 where they are frozen."""
+        self._work(2 * x.numbers * d_out, x.grad, weights > 0)
         y = self.value(label, x.numbers // d_in * d_out, x.size)
         return self.record(y, [x], [x] if weights else [], weights=weights)
 
     def linear_4bit(self, x: Value, d_in: int, d_out: int, label: str, compute_size: int) -> Value:
         """A bitsandbytes 4-bit linear: keeps nothing, dequantizes again in the backward."""
+        self._work(2 * x.numbers * d_out, x.grad)
         narrow = self.cast(x, compute_size)
         y = self.value(label, x.numbers // d_in * d_out, compute_size)
         buffer = d_in * d_out * compute_size
@@ -213,6 +233,7 @@ class Tape:
 
     def linear_8bit(self, x: Value, d_in: int, d_out: int, label: str) -> Value:
         """A bitsandbytes 8-bit linear: keeps its input, and widens its weight in the backward."""
+        self._work(2 * x.numbers * d_out, x.grad)
         y = self.value(label, x.numbers // d_in * d_out, x.size)
         buffer = d_in * d_out * x.size
         y = self.record(y, [x], [x], scratch=buffer)
@@ -221,8 +242,10 @@ class Tape:
         self.peak = max(self.peak, self.alive + buffer)
         return y
 
-    def matmul(self, a: Value, b: Value, numbers: int, label: str) -> Value:
-        """A batched product of two activations."""
+    def matmul(self, a: Value, b: Value, shape: tuple[int, int], label: str) -> Value:
+        """A batched product of two activations; `shape` is numbers out and the summed width."""
+        numbers, inner = shape
+        self._work(2 * numbers * inner, a.grad, b.grad)
         keeps = [value for value, other in ((a, b), (b, a)) if other.grad]
         return self.record(self.value(label, numbers, a.size), [a, b], keeps)
 
@@ -254,7 +277,18 @@ class Tape:
         gradients = sum(node.weights for node in self.nodes)
         carried = source.storage.bytes if source is not None and source.storage in self.kept else 0
         pinned = sum(storage.bytes for storage in self.pinned)
-        return Trace(dict(labelled), self.peak, _backward(self, output), gradients, carried, pinned)
+        return Trace(
+            saved=dict(labelled),
+            forward=self.peak,
+            backward=_backward(self, output),
+            gradients=gradients,
+            carried=carried,
+            pinned=pinned,
+            forward_flops=self.forward_flops,
+            backward_flops=self.backward_flops,
+            rerun_flops=self.rerun_flops,
+            idle_flops=self.idle_flops,
+        )
 
 
 def _backward(tape: Tape, output: Value) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from explorer.budget.formula import evaluate
 from explorer.budget.params import count_parameters
-from explorer.budget.sites import Site, linear_sites, matching
+from explorer.budget.sites import Site, layer_linears, matching
 from explorer.catalogue.architecture import Architecture
 from explorer.catalogue.errors import ExplorerError
 from explorer.catalogue.method import Method
@@ -45,11 +45,19 @@ class _Group:
     count: int
 
 
-def acted_on(arch: Architecture, method: Method, knobs: Mapping[str, Any]) -> tuple[Site, ...]:
+@dataclass(frozen=True, eq=False)  # each is made once, and is its own key in caches
+class Selection:
+    """The linears that a method acts on, and the same by shape."""
+
+    sites: tuple[Site, ...]
+    groups: tuple[_Group, ...]
+    layers: tuple[int, ...]  # of the language model, with any of the sites
+
+
+def selection(arch: Architecture, method: Method, knobs: Mapping[str, Any]) -> Selection:
     """The linears that the method acts on with these knobs (read by `method.read_knobs`)."""
-    asked = (knobs[name] for name, knob in method.knobs.items() if knob.type == "sites")
-    targets = next(asked, method.sites or None)
-    return _acted_on(arch, targets, _layers_asked(arch, knobs))
+    targets = next((knobs[n] for n, knob in method.knobs.items() if knob.type == "sites"), None)
+    return _selection(arch, targets, _layers_asked(arch, knobs))
 
 
 def count_trainable(
@@ -64,19 +72,18 @@ def count_trainable(
     names = _numbers(arch) | values
     rule = method.trainable
     counted: defaultdict[str, int] = defaultdict(int)
-    sites = acted_on(arch, method, values)
-    groups = _groups(sites)
-    for group in groups:
+    selected = selection(arch, method, values)
+    for group in selected.groups:
         formula = rule.by_site.get(group.name, rule.per_site)
         if formula is not None:
             each = evaluate(formula, names | _site_names(group))
             counted[group.name] += group.count * each
     if rule.per_target is not None:
-        for group in _one_a_name(groups):
+        for group in _one_a_name(selected.groups):
             counted[group.name] += evaluate(
                 rule.per_target, names | _site_names(group) | {"count": group.count}
             )
-    names |= {"sites": len(sites), "total_parameters": count_parameters(arch).total}
+    names |= {"sites": len(selected.sites), "total_parameters": count_parameters(arch).total}
     names["layers"] = _layer_count(arch, rule.layers, names)
     if rule.per_layer is not None:
         counted["layers"] += names["layers"] * evaluate(rule.per_layer, names)
@@ -87,30 +94,30 @@ def count_trainable(
         total=total,
         percent=100 * total / names["total_parameters"],
         by_site={name: numbers for name, numbers in counted.items() if numbers},
-        layers=_layers_held(arch, method, sites, names["layers"]),
+        layers=_layers_held(arch, method, selected, names["layers"]),
         exact=rule.exact,
         note=rule.note,
     )
 
 
 @lru_cache(maxsize=512)
-def _acted_on(
+def _selection(
     arch: Architecture, targets: tuple[str, ...] | None, layers: tuple[int, ...] | None
-) -> tuple[Site, ...]:
-    if targets is None:
-        return linear_sites(arch)
-    found = matching(arch, targets, layers)
-    if not found:
-        raise ExplorerError(f"No layer of {LAYERS_KNOB} = {layers} has {', '.join(targets)}.")
-    return found
-
-
-@lru_cache(maxsize=512)
-def _groups(sites: tuple[Site, ...]) -> tuple[_Group, ...]:
+) -> Selection:
+    if targets is None:  # the seven of every decoder layer
+        sites = tuple(s for s in layer_linears(arch) if not s.in_vision)
+    else:
+        sites = matching(arch, targets, layers)
+    if not sites:
+        raise ExplorerError(f"No layer of {LAYERS_KNOB} = {layers} has {', '.join(targets or ())}.")
     counts: defaultdict[tuple[str, int, int, bool], int] = defaultdict(int)
     for site in sites:
         counts[site.name, site.d_in, site.d_out, site.has_bias] += 1
-    return tuple(_Group(*shape, count) for shape, count in counts.items())
+    return Selection(
+        sites=sites,
+        groups=tuple(_Group(*shape, count) for shape, count in counts.items()),
+        layers=tuple(sorted({s.layer for s in sites if s.layer is not None and not s.in_vision})),
+    )
 
 
 def _one_a_name(groups: tuple[_Group, ...]) -> list[_Group]:
@@ -168,11 +175,11 @@ def _layer_count(arch: Architecture, formula: str | None, names: Mapping[str, An
 
 
 def _layers_held(
-    arch: Architecture, method: Method, sites: tuple[Site, ...], top: int
+    arch: Architecture, method: Method, selected: Selection, top: int
 ) -> tuple[int, ...]:
     """Decoder layers with something of the method in them: the top ones, or those of its sites."""
     if method.trainable.layers is not None:
         return tuple(range(arch.num_hidden_layers - top, arch.num_hidden_layers))
     if method.sites:
-        return tuple(sorted({s.layer for s in sites if s.layer is not None and not s.in_vision}))
+        return selected.layers
     return tuple(range(arch.num_hidden_layers))

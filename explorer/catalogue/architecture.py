@@ -1,5 +1,6 @@
 """The shape of a LLaMA: what a forward pass needs, under the names that transformers uses."""
 
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -81,10 +82,14 @@ class Architecture(Record):
             raise ValueError("moe_layers needs num_local_experts and num_experts_per_tok")
         return self
 
-    def __hash__(self) -> int:
-        # Everything but rope_scaling, a dict: equal shapes hash alike, so counts can be cached.
+    @cached_property
+    def fingerprint(self) -> int:
+        """A hash of all fields but rope_scaling, a dict: equal shapes have equal ones."""
         names = (name for name in type(self).model_fields if name != "rope_scaling")
         return hash(tuple(getattr(self, name) for name in names))
+
+    def __hash__(self) -> int:
+        return self.fingerprint
 
     @property
     def q_dim(self) -> int:

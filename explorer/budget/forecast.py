@@ -1,0 +1,170 @@
+"""The calculator: a plan in, its budget out."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from explorer.budget.fit import Fit, fit_of
+from explorer.budget.flops import Flops, flops_of
+from explorer.budget.kv import longest_context, token_bytes
+from explorer.budget.memory import Memory, memory_of, trained_size
+from explorer.budget.plan import KV_BYTES, Plan
+from explorer.budget.resolve import Resolved, resolve
+from explorer.budget.time import Time, time_of
+from explorer.catalogue.catalogue import Catalogue, load_catalogue
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a plan costs in parameters, memory, arithmetic, time and money."""
+
+    resolved: Resolved
+    memory: Memory
+    flops: Flops
+    time: Time
+    fit: Fit
+    notes: tuple[str, ...] = field(default_factory=tuple)
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that this is the budget of."""
+        return self.resolved.plan
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested plain values, as `--json` prints them."""
+        return {
+            "plan": self.plan.model_dump(exclude={"architecture"}, exclude_none=True),
+            "params": self._params(),
+            "trainable": self._trainable(),
+            "memory": self._memory(),
+            "kv": self._kv(),
+            "flops": self._flops(),
+            "time": self._time(),
+            "fits": self.fit.fits,
+            "verdict": self.fit.verdict,
+            "device": {
+                "id": self.resolved.hardware.id,
+                "name": self.resolved.hardware.name.value,
+                "memory": self.fit.memory,
+                "usable": self.fit.usable,
+                "free": self.fit.free,
+            },
+            "notes": list(self.notes),
+        }
+
+    def _params(self) -> dict[str, Any]:
+        count = self.resolved.params
+        return {
+            "total": count.total,
+            "active": count.active,
+            "active_with_image": count.active_with_image,
+            "by_component": count.by_component,
+            "by_layer": list(count.by_layer),
+        }
+
+    def _trainable(self) -> dict[str, Any]:
+        count = self.resolved.trainable
+        size = trained_size(self.resolved)
+        return {
+            "total": count.total,
+            "percent": count.percent,
+            "by_site": count.by_site,
+            "layers": list(count.layers),
+            "exact": count.exact,
+            "note": count.note,
+            "adapter_file_bytes": count.total * size,
+        }
+
+    def _memory(self) -> dict[str, Any]:
+        weights = self.memory.weights
+        return {
+            **self.memory.terms,
+            "not_at_once": self.memory.not_at_once,
+            "total": self.memory.total,
+            "allocated": self.memory.allocated,
+            "phases": self.memory.phases,
+            "weights_by_part": weights.by_part if weights else {},
+            "not_quantized": list(weights.kept) if weights else [],
+        }
+
+    def _kv(self) -> dict[str, Any]:
+        plan, arch = self.plan, self.resolved.arch
+        size = KV_BYTES[plan.kv_dtype]
+        free = self.fit.free + self.memory.terms.get("kv_cache", 0)
+        return {
+            "bytes_per_token": token_bytes(arch, size),
+            "longest_context": longest_context(arch, free, plan.batch, size),
+            "trained_context": arch.max_position_embeddings,
+        }
+
+    def _flops(self) -> dict[str, Any]:
+        flops = self.flops
+        return {
+            "forward": flops.forward,
+            "backward": flops.backward,
+            "recompute": flops.recompute,
+            "attention": flops.attention,
+            "idle": flops.idle,
+            "per_step": flops.per_step,
+            "per_token": flops.per_token,
+            "total": flops.total,
+        }
+
+    def _time(self) -> dict[str, Any]:
+        time = self.time
+        return {
+            "tokens_per_second": time.tokens_per_second,
+            "step_seconds": time.step_seconds,
+            "prefill_seconds": time.prefill_seconds,
+            "seconds": time.seconds,
+            "hours": time.hours,
+            "device_hours": time.device_hours,
+            "energy_kwh": time.energy_kwh,
+            "cost_usd": time.cost_usd,
+            "co2_kg": time.co2_kg,
+            "efficiency": time.efficiency,
+            "bound": time.bound,
+            "note": time.note,
+        }
+
+
+def forecast(plan: Plan, catalogue: Catalogue | None = None) -> Budget:
+    """The budget of a plan. Raises ExplorerError where the plan names what does not exist."""
+    resolved = resolve(plan, catalogue or load_catalogue())
+    memory = memory_of(resolved)
+    flops = flops_of(resolved)
+    return Budget(
+        resolved=resolved,
+        memory=memory,
+        flops=flops,
+        time=time_of(resolved, flops, memory),
+        fit=fit_of(memory.total, resolved.hardware),
+        notes=notes_of(resolved),
+    )
+
+
+def notes_of(resolved: Resolved) -> tuple[str, ...]:
+    """What someone who reads this forecast should know."""
+    plan, told = resolved.plan, []
+    if not resolved.activity.derived:
+        told.append(
+            f"What {resolved.method.name} saves for its backward was not derived; LoRA's tensors "
+            "on the same linears stand in for it."
+        )
+    if resolved.trainable.note:
+        told.append(resolved.trainable.note)
+    lowest = resolved.activity.lowest_layer
+    if plan.mode == "training" and plan.checkpointing and lowest:
+        told.append(
+            f"Nothing trains below layer {lowest}, but transformers asks for the gradient of the "
+            "embeddings once checkpointing is on, so the backward runs through all layers."
+        )
+    if plan.quantization == "int8" and plan.checkpointing:
+        told.append("bitsandbytes' int8 linears hold their inputs past checkpointing.")
+    if resolved.arch.moe_layers and plan.mode == "training":
+        told.append(
+            "transformers runs every expert on every token: FLOPs count the chosen ones, memory "
+            "and time all of them."
+        )
+    if resolved.arch.vision is not None:
+        told.append("Text only: the vision tower and its projector weigh, but see no image.")
+    return tuple(told)

@@ -1,0 +1,133 @@
+"""How long a plan takes and what it costs: a roofline with a stated efficiency."""
+
+from dataclasses import dataclass
+
+from explorer.budget.flops import Flops, text_weights
+from explorer.budget.kv import cache_bytes
+from explorer.budget.memory import Memory
+from explorer.budget.plan import KV_BYTES
+from explorer.budget.resolve import Resolved
+from explorer.catalogue.hardware import Hardware
+
+# Shares of the data sheet's rates that published runs reach; `explorer budget --check` lists them.
+TRAINING_EFFICIENCY = 0.40  # of arithmetic
+DECODE_EFFICIENCY = 0.55  # of memory bandwidth
+FOUR_BIT_SPEED = 0.80  # dequantizing on the way; torchtune's QLoRA beside its LoRA on one card
+EAGER_SPEED = 0.75  # attention without a fused kernel
+DEVICES_SPEED = 0.90  # what is left of each device's speed when several exchange gradients
+POWER_SHARE = 0.9  # of the rated power while training
+HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class Time:
+    """Seconds, speeds, energy and money. Money and emissions are None where no rate is known.
+
+    `bound` says which roof is the lower one: "arithmetic" or "memory bandwidth". In inference
+    `tokens_per_second` are those that one sequence gets and `seconds` a whole answer's.
+    """
+
+    tokens_per_second: float | None
+    seconds: float | None
+    step_seconds: float | None
+    efficiency: float
+    bound: str | None
+    device_hours: float | None
+    energy_kwh: float | None
+    cost_usd: float | None
+    co2_kg: float | None
+    prefill_seconds: float | None = None
+    note: str | None = None
+
+    @property
+    def hours(self) -> float | None:
+        """The whole time in hours."""
+        return None if self.seconds is None else self.seconds / HOUR
+
+
+def time_of(resolved: Resolved, flops: Flops, memory: Memory) -> Time:
+    """Forecast the time of a plan on its hardware."""
+    plan = resolved.plan
+    rate = arithmetic_rate(resolved.hardware, plan.parameter_dtype)
+    bandwidth = resolved.hardware.memory_bandwidth.value
+    if rate is None or bandwidth is None:
+        return _unknown(plan.efficiency or TRAINING_EFFICIENCY)
+    if plan.mode == "inference":
+        return _inference(resolved, flops, memory, rate)
+    return _training(resolved, flops, memory, rate)
+
+
+def arithmetic_rate(hardware: Hardware, dtype: str) -> float | None:
+    """Dense operations a second in this type, or in the nearest one that the device has."""
+    order = {
+        "bfloat16": (hardware.bf16_flops, hardware.fp16_flops, hardware.fp32_flops),
+        "float16": (hardware.fp16_flops, hardware.bf16_flops, hardware.fp32_flops),
+        "float32": (hardware.fp32_flops,),
+    }[dtype]
+    return next((fact.value for fact in order if fact.value is not None), None)
+
+
+def _training(resolved: Resolved, flops: Flops, memory: Memory, rate: float) -> Time:
+    plan = resolved.plan
+    efficiency = plan.efficiency or TRAINING_EFFICIENCY
+    speed = (FOUR_BIT_SPEED if plan.is_quantized else 1.0) * (
+        EAGER_SPEED if plan.attention == "eager" else 1.0
+    )
+    arithmetic = (flops.per_step + flops.idle) / (rate * efficiency * speed)
+    passes = 3 if plan.checkpointing else 2
+    bandwidth = resolved.hardware.memory_bandwidth.value or 1.0
+    moved = memory.terms["weights"] * passes / (bandwidth * DECODE_EFFICIENCY)
+    step = max(arithmetic, moved)
+    share = 1.0 if plan.devices == 1 else DEVICES_SPEED
+    tokens = plan.batch * plan.length * plan.devices * share
+    seconds = plan.tokens / tokens * step
+    return _priced(
+        resolved,
+        tokens_per_second=tokens / step,
+        seconds=seconds,
+        step_seconds=step * plan.accumulation,
+        efficiency=efficiency,
+        bound="arithmetic" if arithmetic >= moved else "memory bandwidth",
+    )
+
+
+def _inference(resolved: Resolved, flops: Flops, memory: Memory, rate: float) -> Time:
+    plan, arch = resolved.plan, resolved.arch
+    efficiency = plan.efficiency or DECODE_EFFICIENCY
+    bandwidth = (resolved.hardware.memory_bandwidth.value or 1.0) * efficiency * plan.devices
+    read = memory.terms["weights"] * text_weights(resolved) / resolved.params.total
+    prompt = plan.prompt or max(1, plan.length // 2)
+    cached = cache_bytes(arch, (prompt + plan.length) // 2, plan.batch, KV_BYTES[plan.kv_dtype])
+    token = max((read + cached) / bandwidth, plan.batch * flops.per_token / (rate * 0.5))
+    prefill = max(flops.forward / (rate * 0.5 * plan.devices), read / bandwidth)
+    answer = max(plan.length - prompt, 1)
+    return _priced(
+        resolved,
+        tokens_per_second=1 / token,
+        seconds=prefill + answer * token,
+        step_seconds=token,
+        efficiency=efficiency,
+        bound="memory bandwidth" if (read + cached) / bandwidth >= token else "arithmetic",
+        prefill_seconds=prefill,
+    )
+
+
+def _priced(resolved: Resolved, **known: float | str | None) -> Time:
+    plan, hardware = resolved.plan, resolved.hardware
+    seconds = float(known["seconds"] or 0)
+    device_hours = seconds / HOUR * plan.devices
+    watts, price = hardware.power_watts.value, hardware.price_per_hour_usd.value
+    price = plan.price_per_hour if plan.price_per_hour is not None else price
+    energy = None if watts is None else device_hours * watts * POWER_SHARE / 1000
+    return Time(
+        **known,  # type: ignore[arg-type]  # the callers name fields of Time
+        device_hours=device_hours,
+        energy_kwh=energy,
+        cost_usd=None if price is None else device_hours * price,
+        co2_kg=None if energy is None else energy * plan.grid_intensity,
+    )
+
+
+def _unknown(efficiency: float) -> Time:
+    note = "the device's arithmetic rate or bandwidth was not published"
+    return Time(None, None, None, efficiency, None, None, None, None, None, note=note)
