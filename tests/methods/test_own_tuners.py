@@ -193,6 +193,28 @@ def test_two_adapters_on_one_base_do_not_leak(tiny_llama, own_config, token_ids)
     assert torch.equal(logits(model, token_ids), second)
 
 
+@pytest.mark.parametrize("method", ["V1", "Excitor"])
+def test_active_together_two_adapters_add_their_terms(tiny_llama, token_ids, method):
+    config = OWN[method]()
+    config.gate_activation = "none"  # so that twice the gate is twice the term
+    model = get_peft_model(tiny_llama(), config)
+    randomise(model, scale=0.3)
+    model.add_adapter("twin", config)
+    model.load_state_dict(
+        {
+            name.replace(".default", ".twin"): tensor
+            for name, tensor in model.state_dict().items()
+            if name.endswith(".default")
+        },
+        strict=False,
+    )
+    model.set_strength("default", 2.0)
+    twice = logits(model, token_ids)
+    model.set_strength("default", 1.0)
+    model.base_model.set_adapter(["default", "twin"])
+    torch.testing.assert_close(logits(model, token_ids), twice, rtol=1e-4, atol=1e-5)
+
+
 LOAD = """
 import sys, torch
 from transformers import LlamaForCausalLM
