@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from explorer.budget.params import count_parameters
-from explorer.budget.trainable import TrainableCount, acted_on, count_trainable
+from explorer.budget.trainable import TrainableCount, count_trainable, selection
 from explorer.catalogue.architecture import Architecture
 from explorer.catalogue.errors import unknown
 from explorer.catalogue.method import Method
@@ -129,7 +129,7 @@ def overlay_for(
 def _targets(arch: Architecture, method: Method, values: Knobs) -> dict[str, int]:
     """Names of the linears acted on inside the decoder, and how many there are of each."""
     counted: dict[str, int] = {}
-    for site in acted_on(arch, method, values):
+    for site in selection(arch, method, values).sites:
         if site.layer is not None and not site.in_vision:
             counted[site.name] = counted.get(site.name, 0) + 1
     return counted
