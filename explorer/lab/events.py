@@ -27,6 +27,7 @@ class Started(Record):
     threads: int
     rows: int
     longest_row: int  # tokens
+    forecast: dict[str, Any] = Field(default_factory=dict)  # trainable, bytes, terms, notes
 
 
 class Step(Record):

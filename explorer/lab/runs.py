@@ -62,7 +62,7 @@ class Result(BaseModel):
     neutral_loss_base: float | None = None
     neutral_loss_after: float | None = None
     adapter_bytes: int | None = None
-    forecast: dict[str, Any] = {}  # filled in by whoever planned the run
+    forecast: dict[str, Any] = {}  # trainable, bytes, terms, as the calculator had them before
 
     @classmethod
     def of(cls, job: TrainJob, state: "EndName", reason: str) -> "Result":

@@ -99,3 +99,34 @@ def test_without_runs_the_list_says_how_to_make_one(capsys):
     assert cli.run(["runs"]) == 0
     assert "makes one" in capsys.readouterr().out
     assert run_json(capsys, "runs") == []
+
+
+def test_a_race_prints_one_record_a_method(capsys, monkeypatch, tiny_base):  # noqa: F811
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    options = ["--base", tiny_base, "--steps", "2", "--batch-size", "2", "--max-length", "400"]
+    records = run_json(capsys, "race", *options, "--set", "lora.r=4")
+    assert [record["method"] for record in records] == [
+        "llama-adapter-v1", "llama-adapter-v2", "llama-excitor", "lora", "qlora", "full",
+    ]  # fmt: skip
+    for record in records:
+        assert record["state"] == "done", record["reason"]
+        assert record["trainable"] == record["forecast_trainable"]
+        assert record["peak_bytes"] > 0
+        assert record["forecast_bytes"] > 0
+        for name in ("metric", "metric_base", "forgetting", "seconds"):
+            assert isinstance(record[name], float), name
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--task", "order"], "There is no task 'order'"),
+        (["--set", "r=4"], "write it as METHOD.KNOB=VALUE"),
+        (["--set", "lora.rank=4"], "There is no knob 'rank'"),
+        (["--method", "lorra"], "Did you mean 'lora'?"),
+        (["--base", "nowhere-at-all"], "There is no base 'nowhere-at-all'"),
+    ],
+)
+def test_a_race_with_bad_input_is_refused(capsys, runs_here, words, sentence):  # noqa: F811
+    assert sentence in refused(capsys, "race", *words)
+    assert not runs_here.exists()

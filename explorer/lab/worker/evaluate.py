@@ -129,7 +129,7 @@ def answer_loss(logits: Tensor, batch: Batch) -> tuple[Tensor, int]:
 
     `logits` are those of the batch's last `kept` places, [B, kept, V].
     """
-    predictions = logits[:, :-1].float().flatten(0, 1)
+    predictions = logits.float().flatten(0, 1)
     labels = batch.labels.flatten()
     summed = functional.cross_entropy(predictions, labels, ignore_index=IGNORED, reduction="sum")
     return summed, int((labels != IGNORED).sum())

@@ -1,24 +1,30 @@
 """Peak memory, exactly: every storage that torch allocates, while it lives."""
 
 import weakref
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
+
+from explorer.lab.worker.view import nbytes, storages
 
 
 class Allocations(TorchDispatchMode):
     """Adds up the storages that operations return, on a device that keeps no such count itself.
 
-    A storage counts from the operation that made it until nothing holds it. What a kernel uses
-    inside and frees again is not seen. Slows operations down: use it for a step or two.
+    A storage counts from the operation that made it until nothing holds it; those in `known` were
+    there before and do not count. What a kernel uses inside and frees again is not seen. Slows
+    operations down: use it for a step or two.
     """
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, known: Iterable[torch.UntypedStorage] = ()) -> None:
         super().__init__()
         self.device = device
+        self.known = {storage._cdata for storage in known}
         self.living: dict[int, int] = {}
         self.current = 0
         self.peak = 0
@@ -29,7 +35,7 @@ class Allocations(TorchDispatchMode):
             return
         storage = tensor.untyped_storage()
         key = storage._cdata
-        if key in self.living:
+        if key in self.living or key in self.known:
             return
         size = storage.nbytes()
         self.living[key] = size
@@ -51,28 +57,31 @@ class Allocations(TorchDispatchMode):
 
 
 class PeakMemory:
-    """The most bytes that training held at once, and what they were.
+    """The most bytes that training held at once.
 
-    On CUDA the allocator's own count; elsewhere `Allocations` around the first steps, when the
-    optimizer's state has come into being and every later step repeats the same work.
+    On CUDA the allocator's own count; elsewhere `Allocations` around the first two steps, after
+    which the optimizer's state is there, and around every step on a bigger batch than before.
     """
 
-    TRACED_STEPS = 2
-
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        self.peak = 0
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
+    def __init__(self, model: nn.Module) -> None:
+        self.device = next(model.parameters()).device
+        self.held = nbytes(model)
+        self.largest: tuple[int, int] = (0, 0)
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
         else:
-            self.trace = Allocations(device.type)
+            self.trace = Allocations(self.device.type, storages(model))
 
-    def traces(self, step: int) -> bool:
-        """Whether this step runs under `Allocations`."""
-        return self.device.type != "cuda" and step <= self.TRACED_STEPS
+    def watching(self, step: int, size: tuple[int, int]) -> AbstractContextManager[Any]:
+        """What to run a step in; `size` is the batch's places, and those with logits."""
+        if self.device.type == "cuda":
+            return nullcontext()
+        bigger = size[0] > self.largest[0] or size[1] > self.largest[1]
+        self.largest = max(size[0], self.largest[0]), max(size[1], self.largest[1])
+        return self.trace if bigger or step <= 2 else nullcontext()
 
-    def read(self, held: int) -> int:
-        """Peak bytes so far. `held` are the weights, which were there before counting began."""
+    def read(self) -> int:
+        """Peak bytes so far, the model's own included."""
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device)
-        return held + self.trace.peak
+        return self.held + self.trace.peak

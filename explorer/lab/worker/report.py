@@ -10,6 +10,7 @@ from peft import PeftModel
 from explorer.lab.events import Checkpoint, Ended, Evaluated, Loading, Probed, Started, Step
 from explorer.lab.runs import Result, Run
 from explorer.lab.worker.evaluate import Evaluation
+from explorer.lab.worker.forecast import forecast_run
 from explorer.lab.worker.forgetting import Knowledge
 from explorer.lab.worker.inside import gates
 from explorer.lab.worker.provenance import provenance
@@ -47,8 +48,10 @@ class Report:
         result.total = loaded.model.num_parameters() + added
         result.device = str(loaded.device)
         result.precision = str(loaded.dtype).removeprefix("torch.")
+        result.forecast = forecast_run(trainer.job, loaded, trainer.rows)
         event = Started(
             time=time.time(),
+            forecast=result.forecast,
             trainable=result.trainable,
             total=result.total,
             device=result.device,

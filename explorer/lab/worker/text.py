@@ -113,9 +113,14 @@ class Batch:
 
     input_ids: torch.Tensor  # [B, M]
     attention_mask: torch.Tensor  # [B, M], 1 where a row has a token
-    labels: torch.Tensor  # [B, kept - 1]: what the logits at places M - kept … M - 2 predict
+    labels: torch.Tensor  # [B, kept]: what the logits at places M - kept … M - 1 predict
     kept: int
     tokens: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Places, and places with logits: what memory grows with."""
+        return self.input_ids.numel(), self.input_ids.shape[0] * self.kept
 
 
 def collate(rows: Sequence[Encoded], pad_id: int, device: torch.device) -> Batch:
@@ -128,8 +133,10 @@ def collate(rows: Sequence[Encoded], pad_id: int, device: torch.device) -> Batch
 
     ids = torch.tensor([padded(row.input_ids, pad_id) for row in rows], device=device)
     mask = torch.tensor([padded([1] * len(row.input_ids), 0) for row in rows], device=device)
-    labels = torch.tensor([padded(row.labels, IGNORED) for row in rows], device=device)
-    return Batch(ids, mask, labels[:, longest - kept + 1 :], kept, int(mask.sum()))
+    # Nothing follows the last place.
+    following = [padded((*row.labels[1:], IGNORED), IGNORED) for row in rows]
+    labels = torch.tensor(following, device=device)[:, longest - kept :]
+    return Batch(ids, mask, labels, kept, int(mask.sum()))
 
 
 def batches(count: int, size: int, seed: int) -> Iterator[list[int]]:

@@ -1,6 +1,5 @@
 """The optimizer loop: masked loss, warm-up and decay, clipping, peak memory, on any device."""
 
-import contextlib
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,6 @@ from explorer.lab.job import TrainJob
 from explorer.lab.worker.evaluate import answer_loss, forward
 from explorer.lab.worker.memory import PeakMemory
 from explorer.lab.worker.text import Batch, Encoded, batches, collate
-from explorer.lab.worker.view import nbytes
 
 
 class DivergedError(ExplorerError):
@@ -59,8 +57,7 @@ class Trainer:
         self.device = next(model.parameters()).device
         self.accelerator = accelerator(self.device.type == "cpu")
         self.trainable = [p for p in model.parameters() if p.requires_grad]
-        self.held = nbytes(model)
-        self.memory = PeakMemory(self.device)
+        self.memory = PeakMemory(model)
         optimizer = torch.optim.AdamW(
             self.trainable, lr=job.learning_rate, weight_decay=job.weight_decay, fused=True
         )
@@ -79,14 +76,14 @@ class Trainer:
             rate = self.job.rate_at(step)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            traced = self.memory.traces(step)
+            watching = self.memory.watching(step, batch.size)
             begun = time.perf_counter()
-            with self.memory.trace if traced else contextlib.nullcontext():
+            with watching:
                 loss, told = self._forward(batch)
             seconds = time.perf_counter() - begun
             yield None
             begun = time.perf_counter()
-            with self.memory.trace if traced else contextlib.nullcontext():
+            with watching:
                 norm = self._backward(loss, told, step)
                 del loss
                 self.optimizer.step()
@@ -125,11 +122,11 @@ class Trainer:
 
     def peak(self) -> tuple[int, dict[str, int]]:
         """Peak bytes, and what they were: the model, gradients, optimizer state and the rest."""
-        peak = self.memory.read(self.held)
+        peak = self.memory.read()
         trainable = sum(p.nbytes for p in self.trainable)
         state = self.optimizer.state.values()
         held = {
-            "base": self.held - trainable,
+            "base": self.memory.held - trainable,
             "trainable": trainable,
             "gradients": trainable,
             "optimizer": sum(

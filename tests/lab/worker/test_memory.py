@@ -25,6 +25,14 @@ def test_views_and_in_place_operations_cost_nothing():
         assert trace.peak == 8 * 1024
 
 
+def test_what_was_there_before_does_not_count():
+    weight = torch.ones(8, KIB)
+    with Allocations("cpu", [weight.untyped_storage()]) as trace:
+        weight.t().mul_(2)
+        (weight[:1] + 1).sum()
+    assert trace.peak <= 1024 + 4
+
+
 def test_what_is_saved_for_backward_counts_until_backward_is_done():
     weight = torch.ones(KIB, requires_grad=True)  # there before: not counted
     with Allocations("cpu") as trace:

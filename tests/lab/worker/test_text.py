@@ -90,6 +90,7 @@ def test_a_batch_keeps_the_logits_that_predict_answers(tokenizer):
             target = first_kept + place + 1
             inside = row.answer_start <= target < len(row.input_ids)
             assert label == (row.input_ids[target] if inside else IGNORED)
+    assert set(batch.labels[:, -1].tolist()) == {IGNORED}
     counted = (batch.labels != IGNORED).sum().item()
     assert counted == sum(len(row.input_ids) - row.answer_start for row in rows)
 
