@@ -40,7 +40,6 @@ class LayerAct:
     sites: tuple[tuple[str, SiteAct], ...] = ()
     prompts: Prompts | None = None
     norms: bool = False
-    biases: bool = False
     everything: bool = False  # every weight of the layer trains
 
     @property
@@ -83,12 +82,11 @@ def activity(
     """What `method` does on `arch` with these (read) knobs."""
     layers = arch.num_hidden_layers
     if method.id == "full":
-        everything = LayerAct(norms=True, biases=True, everything=True)
+        everything = LayerAct(norms=True, everything=True)
         own = SiteAct("own weight")
         return Activity((everything,) * layers, True, True, own)
-    if method.id == "norms-and-biases":
-        biases = arch.attention_bias or arch.mlp_bias
-        return Activity((LayerAct(norms=True, biases=biases),) * layers, final_norm=True)
+    if method.id in {"norms-and-biases", "ln-tuning"}:
+        return Activity((LayerAct(norms=True),) * layers, final_norm=True)
     if method.id in PROMPTS:
         act = LayerAct(prompts=PROMPTS[method.id](knobs))
         return Activity(tuple(act if i in set(count.layers) else IDLE for i in range(layers)))
@@ -138,7 +136,7 @@ VIRTUAL = {
 }
 
 # Where the scale sits: IA3 scales what down_proj is given and what the others give.
-SCALES = {"ia3", "road", "beft", "ln-tuning"}
+SCALES = {"ia3", "road", "beft"}
 # These build a whole weight again in every forward pass.
 WEIGHT_SPACE = {
     "loha", "lokr", "oft", "boft", "hra", "shira", "randlora", "fourierft", "waveft", "c3a", "hira",
@@ -150,16 +148,32 @@ def _at_sites(
     arch: Architecture, method: Method, knobs: Mapping[str, Any], count: TrainableCount
 ) -> Activity:
     act, derived = _site_act(method, knobs)
-    norms = method.id in {"llama-adapter-v2", "ln-tuning"}
+    norms = method.id == "llama-adapter-v2"
     names, ends = _names_by_layer(selection(arch, method, knobs))
-    made: dict[tuple[str, ...], LayerAct] = {(): LayerAct(norms=norms)}
-    for held in names.values():
-        if held not in made:
-            sites = tuple((name, _turned(method, name, act)) for name in held)
-            made[held] = LayerAct(sites=sites, norms=norms)
-    layers = tuple(made[names.get(layer, ())] for layer in range(arch.num_hidden_layers))
+    prompts, lowest = _prompts_of_v2(arch, method, knobs)
+    made: dict[tuple[tuple[str, ...], bool], LayerAct] = {}
+    layers = []
+    for layer in range(arch.num_hidden_layers):
+        key = names.get(layer, ()), layer >= lowest
+        if key not in made:
+            sites = tuple((name, _turned(method, name, act)) for name in key[0])
+            made[key] = LayerAct(sites, prompts if key[1] else None, norms)
+        layers.append(made[key])
     head = act if "lm_head" in ends else None
-    return Activity(layers, "embed_tokens" in count.by_site, norms, head, derived=derived)
+    return Activity(tuple(layers), "embed_tokens" in count.by_site, norms, head, derived=derived)
+
+
+def _prompts_of_v2(
+    arch: Architecture, method: Method, knobs: Mapping[str, Any]
+) -> tuple[Prompts | None, int]:
+    """LLaMA-Adapter V2's prompts and the first layer that has them."""
+    length = knobs.get("adapter_len")
+    if length is None:
+        length = 10 if knobs.get("variant") == "paper" else 0
+    if method.id != "llama-adapter-v2" or not length:
+        return None, arch.num_hidden_layers
+    top = knobs.get("adapter_layers") or max(arch.num_hidden_layers - 1, 1)
+    return Prompts("prompt attention", int(length)), arch.num_hidden_layers - top
 
 
 @lru_cache(maxsize=512)

@@ -6,13 +6,21 @@ from explorer.budget.flops import Flops, text_weights
 from explorer.budget.kv import cache_bytes
 from explorer.budget.memory import Memory
 from explorer.budget.plan import KV_BYTES
+from explorer.budget.quantization import FOUR_BIT
 from explorer.budget.resolve import Resolved
 from explorer.catalogue.hardware import Hardware
 
-# Shares of the data sheet's rates that published runs reach; `explorer budget --check` lists them.
-TRAINING_EFFICIENCY = 0.40  # of arithmetic
-DECODE_EFFICIENCY = 0.55  # of memory bandwidth
+# Of the data sheets' rates, what is reached. Arithmetic: Meta reports 38 to 43 % for Llama 3.1 405B
+# on H100 (the Herd paper, section 3.3.2). Bandwidth: what copying a large tensor reaches.
+TRAINING_EFFICIENCY = 0.40
+BANDWIDTH_EFFICIENCY = 0.80
 FOUR_BIT_SPEED = 0.80  # dequantizing on the way; torchtune's QLoRA beside its LoRA on one card
+# Seconds a layer that a GPU waits for its host to launch kernels, in PyTorch without compilation:
+# litgpt's tables on an A100 come to 1.0, 1.5 and 1.75 ms for a token's forward whatever the model's
+# size, and to 4.4 and 7 ms for a micro-batch of LoRA. llama.cpp launches a graph at once.
+LAUNCH_FORWARD = {"none": 1.0e-3, "4bit": 1.5e-3, "4bit double": 1.75e-3, "int8": 2.0e-3}
+LAUNCH_TRAINING = {"none": 4.4e-3, "4bit": 7.0e-3, "4bit double": 7.2e-3, "int8": 8.0e-3}
+LAUNCH_GGUF = 3e-5
 EAGER_SPEED = 0.75  # attention without a fused kernel
 DEVICES_SPEED = 0.90  # what is left of each device's speed when several exchange gradients
 POWER_SHARE = 0.9  # of the rated power while training
@@ -23,8 +31,8 @@ HOUR = 3600.0
 class Time:
     """Seconds, speeds, energy and money. Money and emissions are None where no rate is known.
 
-    `bound` says which roof is the lower one: "arithmetic" or "memory bandwidth". In inference
-    `tokens_per_second` are those that one sequence gets and `seconds` a whole answer's.
+    `bound` says which roof is the lowest: "arithmetic", "memory bandwidth" or "kernel launches". In
+    inference `tokens_per_second` are those that one sequence gets, `seconds` a whole answer's.
     """
 
     tokens_per_second: float | None
@@ -76,8 +84,13 @@ def _training(resolved: Resolved, flops: Flops, memory: Memory, rate: float) -> 
     arithmetic = (flops.per_step + flops.idle) / (rate * efficiency * speed)
     passes = 3 if plan.checkpointing else 2
     bandwidth = resolved.hardware.memory_bandwidth.value or 1.0
-    moved = memory.terms["weights"] * passes / (bandwidth * DECODE_EFFICIENCY)
-    step = max(arithmetic, moved)
+    roofs = {
+        "arithmetic": arithmetic,
+        "memory bandwidth": memory.terms["weights"] * passes / (bandwidth * BANDWIDTH_EFFICIENCY),
+        "kernel launches": _launches(resolved, LAUNCH_TRAINING),
+    }
+    bound = max(roofs, key=lambda name: roofs[name])
+    step = roofs[bound]
     share = 1.0 if plan.devices == 1 else DEVICES_SPEED
     tokens = plan.batch * plan.length * plan.devices * share
     seconds = plan.tokens / tokens * step
@@ -87,29 +100,47 @@ def _training(resolved: Resolved, flops: Flops, memory: Memory, rate: float) -> 
         seconds=seconds,
         step_seconds=step * plan.accumulation,
         efficiency=efficiency,
-        bound="arithmetic" if arithmetic >= moved else "memory bandwidth",
+        bound=bound,
     )
 
 
 def _inference(resolved: Resolved, flops: Flops, memory: Memory, rate: float) -> Time:
     plan, arch = resolved.plan, resolved.arch
-    efficiency = plan.efficiency or DECODE_EFFICIENCY
+    efficiency = plan.efficiency or BANDWIDTH_EFFICIENCY
     bandwidth = (resolved.hardware.memory_bandwidth.value or 1.0) * efficiency * plan.devices
+    arithmetic = rate * TRAINING_EFFICIENCY * plan.devices
     read = memory.terms["weights"] * text_weights(resolved) / resolved.params.total
     prompt = plan.prompt or max(1, plan.length // 2)
-    cached = cache_bytes(arch, (prompt + plan.length) // 2, plan.batch, KV_BYTES[plan.kv_dtype])
-    token = max((read + cached) / bandwidth, plan.batch * flops.per_token / (rate * 0.5))
-    prefill = max(flops.forward / (rate * 0.5 * plan.devices), read / bandwidth)
-    answer = max(plan.length - prompt, 1)
+    middle = (prompt + plan.length) // 2
+    cached = cache_bytes(arch, middle, plan.batch, KV_BYTES[plan.kv_dtype])
+    launches = _launches(resolved, LAUNCH_FORWARD)
+    roofs = {
+        "arithmetic": plan.batch * flops.per_token / arithmetic,
+        "memory bandwidth": (read + cached) / bandwidth,
+        "kernel launches": launches,
+    }
+    bound = max(roofs, key=lambda name: roofs[name])
+    prefill = max(flops.forward / arithmetic, read / bandwidth, launches)
     return _priced(
         resolved,
-        tokens_per_second=1 / token,
-        seconds=prefill + answer * token,
-        step_seconds=token,
+        tokens_per_second=1 / roofs[bound],
+        seconds=prefill + max(plan.length - prompt, 1) * roofs[bound],
+        step_seconds=roofs[bound],
         efficiency=efficiency,
-        bound="memory bandwidth" if (read + cached) / bandwidth >= token else "arithmetic",
+        bound=bound,
         prefill_seconds=prefill,
     )
+
+
+def _launches(resolved: Resolved, a_layer: dict[str, float]) -> float:
+    """Seconds in which the host has launched a pass's kernels; none of them waits on a CPU."""
+    plan = resolved.plan
+    if resolved.hardware.kind == "cpu":
+        return 0.0
+    kind = "4bit" if plan.quantization in FOUR_BIT else plan.quantization
+    if plan.double_quantization:
+        kind += " double"
+    return a_layer.get(kind, LAUNCH_GGUF) * resolved.arch.num_hidden_layers
 
 
 def _priced(resolved: Resolved, **known: float | str | None) -> Time:
