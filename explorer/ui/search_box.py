@@ -12,6 +12,14 @@ from explorer.ui.markup import element, joined
 WALK = """
 const box = document.querySelector("#search");
 const hits = () => [...element.querySelectorAll("a")];
+let wanted = null;
+const openFirst = () => {  // Enter opens the first hit as soon as the hits are those of the words
+  const list = element.querySelector("ul");
+  if (wanted === null || list?.dataset.words !== wanted) return;
+  wanted = null;
+  hits()[0]?.click();
+};
+watch("value", openFirst);
 const close = () => { box.classList.remove("open"); };
 box.addEventListener("focusin", () => box.classList.add("open"));
 document.addEventListener("click", (event) => { if (!box.contains(event.target)) close(); });
@@ -21,9 +29,10 @@ box.addEventListener("keydown", (event) => {
   const list = hits();
   const at = list.indexOf(document.activeElement);
   if (event.key === "Escape") { close(); field.blur(); return; }
-  if (event.key === "Enter" && at < 0 && list.length) {
+  if (event.key === "Enter" && at < 0) {
     event.preventDefault();
-    list[0].click();
+    wanted = field.value.trim();
+    openFirst();
     return;
   }
   if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
@@ -75,7 +84,8 @@ class Handlers:
         found = self.index.find(words)
         if not found:
             return element("p", f"Nothing here is called {words!r}.", class_="faint none")
-        return element("ul", joined(_hit(thing) for thing in found), role="list")
+        listed = joined(_hit(thing) for thing in found)
+        return element("ul", listed, role="list", data_words=words.strip())
 
     @told
     def search(self, words: str, most: int = 12) -> list[dict]:

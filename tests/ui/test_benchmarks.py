@@ -38,6 +38,12 @@ def test_figures_that_were_measured_differently_come_with_a_visible_warning():
     assert warnings_card(()) == ""
 
 
+def test_a_benchmark_without_figures_of_the_kind_asked_for_shows_all_and_says_so():
+    chart = CHARTS.scores("multipl-e-mbpp", "parameters", ["base"], [], "", "light")
+    assert chart.rows
+    assert "all kinds are shown" in chart.warnings[0]
+
+
 def test_no_line_joins_figures_of_different_documents_metrics_or_shots():
     for benchmark in ("mmlu", "gsm8k", "humaneval", "arc-challenge"):
         chart = CHARTS.scores(benchmark, "parameters", [], [], scores.ALL_PARTS, "light")

@@ -1,6 +1,7 @@
 """Views of published scores: against size and time, as a map, and where a smaller model wins."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import gradio as gr
 from gradio.components import Component
@@ -127,18 +128,20 @@ class Charts:
         theme: str,
     ) -> Chart:
         """One benchmark's figures against a property of the models."""
+        found, one = self.catalogue.benchmark(benchmark), None if part == ALL_PARTS else part
         models = {
             name: model
             for name, model in self.models.items()
             if not families or model.generation in families
         }
-        scores = [
-            score
-            for score in load_scores()
-            if score.model in models and (not variants or _kind(score.variant) in variants)
-        ]
-        found, one = self.catalogue.benchmark(benchmark), None if part == ALL_PARTS else part
-        return score_chart(scores, models, found, axis, theme, one)
+        mine = [s for s in load_scores() if s.benchmark == benchmark and s.model in models]
+        asked = [s for s in mine if not variants or _kind(s.variant) in variants]
+        if mine and not any(score.plot for score in asked):
+            chart = score_chart(mine, models, found, axis, theme, one)
+            kinds = " or ".join(VARIANTS[name] for name in variants)
+            told = f"No figure of {found.name} is of a {kinds} model: all kinds are shown."
+            return replace(chart, warnings=(told, *chart.warnings))
+        return score_chart(asked, models, found, axis, theme, one)
 
     def map(self, variant: str, groups: Iterable[str], theme: str) -> Chart:
         """Models by benchmarks, of the groups asked for (all if none)."""
