@@ -1,6 +1,7 @@
 """Fetch a base and make it ready: wheel, sums, conversion, cache. Idempotent and interruptible."""
 
 import hashlib
+import importlib.metadata
 import importlib.util
 import os
 import shutil
@@ -15,6 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from packaging.version import Version
 
 from explorer.catalogue.errors import ExplorerError
 from explorer.lab.bases import (
@@ -97,7 +99,7 @@ def _fetch(wheel: Wheel, work: Path, progress: Progress) -> Path:
         )
     progress(0.0, f"fetching {wheel.package} {wheel.version}")
     command = [sys.executable, "-m", "pip", "download", f"{wheel.package}=={wheel.version}"]
-    command += ["--no-deps", "--only-binary=:all:", "--dest", str(work), "--progress-bar=raw"]
+    command += ["--no-deps", "--only-binary=:all:", "--dest", str(work), _progress_bar()]
     command += ["--disable-pip-version-check", "--no-input", "--no-cache-dir"]
     # pip's messages go to a file: a pipe that nobody reads would fill up and stop it.
     complaints = work / "pip.log"
@@ -112,7 +114,8 @@ def _fetch(wheel: Wheel, work: Path, progress: Progress) -> Path:
                 progress(FETCHED * int(words[1]) / int(words[3]), f"fetching {wheel.package}")
     if pip.returncode:
         said = [line for line in complaints.read_text(errors="replace").splitlines() if line]
-        last = next((line for line in reversed(said) if line.startswith("ERROR")), "no reason told")
+        errors_told = [line for line in said if line.startswith("ERROR")]
+        last = (errors_told or said or ["no reason told"])[-1]
         reason = last.removeprefix("ERROR: ")
         raise SetupError(
             f"pip could not fetch {wheel.package} {wheel.version} ({reason}). "
@@ -121,6 +124,12 @@ def _fetch(wheel: Wheel, work: Path, progress: Progress) -> Path:
     (archive,) = work.glob("*.whl")
     _check(archive, wheel.sha256, f"the wheel of {wheel.package} {wheel.version}")
     return archive
+
+
+def _progress_bar() -> str:
+    """pip's option for a progress that a program can read; one before 24.1 has none such."""
+    reads = Version(importlib.metadata.version("pip")) >= Version("24.1")
+    return f"--progress-bar={'raw' if reads else 'off'}"
 
 
 def _unpack(wheel: Wheel, archive: Path, work: Path) -> Path:
