@@ -4,7 +4,7 @@ Queries, keys and values of all rows come from one pass through the base's proje
 runs a segment of rows at a time (see `cache`), prompts beside it run for the rows that have any.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -62,6 +62,7 @@ class RowAttention:
 
     def __init__(self, attention: nn.Module, index: int, forms: Sequence[RowForm]) -> None:
         self.heads = attention.config.num_attention_heads
+        self.key_heads = attention.config.num_key_value_heads
         self.groups = attention.num_key_value_groups
         self.head_dim = attention.head_dim
         self.scaling = attention.scaling
@@ -92,11 +93,10 @@ class RowAttention:
     ) -> Tensor:
         """Normed hidden states [B, M, d] to the attention's output, the cache one step further."""
         batch, length, _ = x.shape
-        query, key, value = self.projections(x)
-        both = torch.cat((query, key), dim=-1).view(batch, length, -1, self.head_dim)
-        both = rotate(both.transpose(1, 2), rotation)
-        query, key = both[:, : self.heads], both[:, self.heads :]
-        value = value.view(batch, length, -1, self.head_dim).transpose(1, 2)
+        states = self.projections(x).view(batch, length, -1, self.head_dim).transpose(1, 2)
+        turned = rotate(states[:, : self.heads + self.key_heads], rotation)
+        query, key = turned[:, : self.heads], turned[:, self.heads :]
+        value = states[:, self.heads + self.key_heads :]
         parts = []
         for segment, cache, extra in zip(segments, caches, self.stacks, strict=True):
             rows = segment.rows
@@ -110,13 +110,30 @@ class RowAttention:
         heads = parts[0] if len(parts) == 1 else torch.cat(parts)
         if self.prompts is not None:
             self._add_prompts(heads, query)
-        return self.output(heads.transpose(1, 2).reshape(batch, length, -1))[0]
+        return self.output(heads.transpose(1, 2).reshape(batch, length, -1))
+
+    def tensors(self) -> Iterator[Tensor]:
+        """What was stacked."""
+        yield from self.projections.tensors()
+        yield from self.output.tensors()
+        if self.prompts is not None:
+            yield from (self.prompts.keys, self.prompts.values)
+        for stack in self.stacks:
+            if stack is not None:
+                yield from (stack.down, stack.scores, stack.values)
 
     def _attend(self, query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         length, past = query.shape[2], keys.shape[2] - query.shape[2]
-        if keys.shape[1] != values.shape[1]:  # one key a query head, values shared as in the base
-            values = values.repeat_interleave(self.groups, dim=1)
-        return scaled_dot_product_attention(
+        shape = query.shape
+        if keys.shape[1] != values.shape[1]:
+            # one key a query head, values shared as in the base: each group of heads becomes a
+            # sequence of its own, whose heads read the same values without copying them
+            rows = shape[0] * self.key_heads
+            query, keys = (
+                states.reshape(rows, self.groups, -1, self.head_dim) for states in (query, keys)
+            )
+            values = values.flatten(0, 1)[:, None].expand(-1, self.groups, -1, -1)
+        attended = scaled_dot_product_attention(
             query,
             keys,
             values,
@@ -125,6 +142,7 @@ class RowAttention:
             scale=self.scaling,
             enable_gqa=keys.shape[1] != query.shape[1],
         )
+        return attended.reshape(shape)
 
     def _add_prompts(self, heads: Tensor, query: Tensor) -> None:
         prompts = self.prompts

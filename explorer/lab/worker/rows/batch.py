@@ -9,7 +9,7 @@ from transformers import LlamaForCausalLM
 from explorer.lab.worker.rows.attention import RowAttention
 from explorer.lab.worker.rows.cache import SegmentCache
 from explorer.lab.worker.rows.form import NoRowFormError, RowForm
-from explorer.lab.worker.rows.linears import RowLinears, stacked_vectors
+from explorer.lab.worker.rows.linears import RowLinears, stacked
 from explorer.lab.worker.rows.segments import Segment, kept_segments, segments_of
 
 
@@ -21,7 +21,7 @@ class RowNorm:
         self.weight: Tensor | None = None
         if any(weight is not None for weight in weights):
             own = [norm.weight if weight is None else weight for weight in weights]
-            self.weight = stacked_vectors(own, 1.0).to(norm.weight.dtype)
+            self.weight = stacked(own, norm.weight.dtype)
 
     def __call__(self, x: Tensor) -> Tensor:
         if self.weight is None:
@@ -59,8 +59,14 @@ class RowLayer:
         caches: Sequence[SegmentCache],
     ) -> Tensor:
         x = x + self.attention(self.before(x), rotation, segments, caches)
-        gate, up = self.into(self.between(x))
-        return x + self.out_of(self.activation(gate).mul_(up))[0]
+        gate, up = self.into(self.between(x)).chunk(2, dim=-1)
+        return x + self.out_of(self.activation(gate).mul_(up))
+
+    def tensors(self) -> Iterator[Tensor]:
+        """What was stacked."""
+        for part in (self.attention, self.into, self.out_of):
+            yield from part.tensors()
+        yield from (n.weight for n in (self.before, self.between) if n.weight is not None)
 
 
 class RowBatch:
@@ -132,7 +138,7 @@ class RowBatch:
         for layer, segments, caches in zip(self.layers, self.segments, self.caches, strict=True):
             x = layer(x, rotation, segments, caches)
         self.length += token_ids.shape[1]
-        return self.head(self.norm(x if every else x[:, -1:]))[0]
+        return self.head(self.norm(x if every else x[:, -1:]))
 
     def _rotation(self, x: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
         cosines, sines = self.base.model.rotary_emb(x, positions)  # [1 or B, M, h]
@@ -173,3 +179,14 @@ class RowBatch:
             self.caches[index] = [cache for _, cache in left]
         self._stack([self.forms[row] for row in rows])
         self._enter()
+
+    @property
+    def stack_bytes(self) -> int:
+        """Bytes of what the adapters' tensors were stacked into."""
+        stacks = [*self.head.tensors(), *(t for layer in self.layers for t in layer.tensors())]
+        return sum(tensor.nbytes for tensor in stacks)
+
+    @property
+    def cache_bytes(self) -> int:
+        """Bytes of all keys and values, the room for further tokens included."""
+        return sum(cache.nbytes for caches in self.caches for cache in caches)

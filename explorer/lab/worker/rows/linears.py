@@ -1,10 +1,10 @@
 """Linears of the base that read the same input, run once for a whole batch of adapters.
 
-The base's own product is computed for all rows together; what each row adds (see `form`) is
-stacked over the rows once, so that a forward pass adds one batched product and no loop over rows.
+The base's own products are computed for all rows together; what each row adds (see `form`) is
+stacked over the rows once, so that a forward pass adds batched products and no loop over rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,136 +15,157 @@ from explorer.lab.worker.rows.form import LinearForm
 # Up to this many vectors a CPU multiplies W [out, in] by the few columns xᵀ faster than it
 # multiplies the few rows x by Wᵀ: measured 1.3 to 2.7 times on a model's shapes, float32.
 FEW = 16
-
-
-def product(linear: nn.Module, x: Tensor) -> Tensor:
-    """linear(x) for x [B, M, in]; for a few vectors in the layout that a CPU is quicker in.
-
-    A row alone takes the module's own path, so that it is the base bit for bit.
-    """
-    batch, length, width = x.shape
-    few = batch > 1 and batch * length <= FEW
-    if not (
-        few and type(linear) is nn.Linear and x.dtype == torch.float32 and x.device.type == "cpu"
-    ):
-        return linear(x)
-    y = torch.mm(linear.weight, x.reshape(-1, width).t()).t().contiguous()
-    if linear.bias is not None:
-        y += linear.bias
-    return y.view(batch, length, -1)
+Forms = Sequence[LinearForm | None]  # one a row
 
 
 @dataclass(frozen=True)
-class Stack:
-    """What the rows do to one linear: pre, post, add [B, 1, width], None where no row does it.
+class Up:
+    """The up-projections of rows `start` to `stop` on one linear of a group.
 
-    Rows `start` to `stop` also have a low-rank part: `up` [rows, ranks, out] reads the columns
-    `first` to `last` of the group's down-projection.
+    `matrix` [rows, rank, out] takes the columns `ranks` of the group's down-projection to the
+    columns `places` of its output.
     """
 
-    pre: Tensor | None = None
-    post: Tensor | None = None
-    add: Tensor | None = None
-    up: Tensor | None = None
-    start: int = 0
-    stop: int = 0
-    first: int = 0
-    last: int = 0
+    matrix: Tensor
+    start: int
+    stop: int
+    ranks: slice
+    places: slice
 
 
 class RowLinears:
-    """A group of linears over one input [B, M, in], with the forms of every row on each of them."""
+    """A group of linears over one input [B, M, in], with what every row does to each of them.
 
-    def __init__(self, linears: Sequence[nn.Module], forms: Sequence[Sequence[LinearForm | None]]):
+    The outputs come side by side, [B, M, sum of out], in memory that may be written into.
+    """
+
+    def __init__(self, linears: Sequence[nn.Module], forms: Sequence[Forms]) -> None:
         """`forms[i][row]` is what the row does to `linears[i]`, None for nothing."""
         self.linears = tuple(linears)
-        ranked = [row for rows in forms for row, form in enumerate(rows) if form and _rank(form)]
-        self.start, self.stop = (min(ranked), max(ranked) + 1) if ranked else (0, 0)
-        ranks = [max((_rank(form) for form in rows), default=0) for rows in forms]
-        ends = [sum(ranks[: index + 1]) for index in range(len(ranks))]
-        self.down = self._stack_down(forms, ends) if ranked else None
-        self.stacks = tuple(
-            self._stack(rows, end - rank, end)
-            for rows, rank, end in zip(forms, ranks, ends, strict=True)
-        )
+        widths = [linear.out_features for linear in linears]
+        self.pre = [_stacked([form and form.pre for form in rows], 1.0) for rows in forms]
+        self.post = _side_by_side([[f and f.post for f in rows] for rows in forms], widths, 1.0)
+        self.add = _side_by_side([[f and f.add for f in rows] for rows in forms], widths, 0.0)
+        self.start, self.stop = _span([row for rows in forms for row in _ranked(rows)])
+        self.down: Tensor | None = None
+        self.ups: list[Up] = []
+        if self.stop:
+            self._stack_low_rank(forms, widths)
 
-    def _stack_down(self, forms: Sequence[Sequence[LinearForm | None]], ends: list[int]) -> Tensor:
-        """The down-projections of all linears side by side: [rows, in, ranks]."""
-        parts = [form.down for rows in forms for form in rows if form and _rank(form)]
-        shape = (self.stop - self.start, parts[0].shape[1], ends[-1])
-        down = parts[0].new_zeros(shape, dtype=_widest(parts))
-        for first, rows in zip([0, *ends], forms, strict=False):
-            for row, form in enumerate(rows):
-                if form and (rank := _rank(form)):
-                    down[row - self.start, :, first : first + rank] = form.down.t()
-        return down
-
-    def _stack(self, rows: Sequence[LinearForm | None], first: int, last: int) -> Stack:
-        ranked = [row for row, form in enumerate(rows) if _rank(form)]
-        start, stop = (min(ranked), max(ranked) + 1) if ranked else (0, 0)
-        return Stack(
-            pre=stacked_vectors([form and form.pre for form in rows], 1.0),
-            post=stacked_vectors([form and form.post for form in rows], 1.0),
-            add=stacked_vectors([form and form.add for form in rows], 0.0),
-            up=self._stack_up(rows, start, stop, last - first) if ranked else None,
-            start=start,
-            stop=stop,
-            first=first,
-            last=last,
-        )
-
-    def _stack_up(
-        self, rows: Sequence[LinearForm | None], start: int, stop: int, rank: int
-    ) -> Tensor:
-        parts = [form.up for form in rows if form and _rank(form)]
-        up = parts[0].new_zeros((stop - start, rank, parts[0].shape[0]), dtype=self.down.dtype)
-        for row, form in enumerate(rows):
-            if form and _rank(form):
+    def _stack_low_rank(self, forms: Sequence[Forms], widths: list[int]) -> None:
+        dtype = _widest([form.down for rows in forms for form in rows if _rank(form)])
+        downs, rank, place = [], 0, 0
+        for linear, rows, width in zip(self.linears, forms, widths, strict=True):
+            ranks = max((_rank(form) for form in rows), default=0)
+            start, stop = _span(_ranked(rows))
+            where = {"dtype": dtype, "device": linear.weight.device}
+            down = torch.zeros(self.stop - self.start, linear.in_features, ranks, **where)
+            up = torch.zeros(stop - start, ranks, width, **where)
+            for row in _ranked(rows):
+                form = rows[row]
+                down[row - self.start, :, : _rank(form)] = form.down.t()
                 up[row - start, : _rank(form)] = form.up.t()
-        return up
+            if ranks:
+                span = slice(rank, rank + ranks)
+                self.ups.append(Up(up, start, stop, span, slice(place, place + width)))
+            downs.append(down)
+            rank, place = rank + ranks, place + width
+        self.down = torch.cat(downs, dim=2)
 
-    def __call__(self, x: Tensor) -> list[Tensor]:
-        """The outputs [B, M, out] of every linear; they are fresh and may be written into."""
-        hidden = None
+    def __call__(self, x: Tensor) -> Tensor:
+        """The outputs of all linears side by side."""
+        y = self._products(x)
+        if self.post is not None:
+            y *= self.post
+        if self.add is not None:
+            y += self.add
         if self.down is not None:
             hidden = torch.bmm(x[self.start : self.stop].to(self.down.dtype), self.down)
-        outputs = []
-        for linear, stack in zip(self.linears, self.stacks, strict=True):
-            y = product(linear, x if stack.pre is None else (x * stack.pre).to(x.dtype))
-            if stack.post is not None:
-                y *= stack.post
-            if stack.add is not None:
-                y += stack.add
-            if stack.up is not None:
-                self._add_low_rank(y, hidden, stack)
-            outputs.append(y)
-        return outputs
+            for up in self.ups:
+                self._add_low_rank(y, hidden, up)
+        return y
 
-    def _add_low_rank(self, y: Tensor, hidden: Tensor, stack: Stack) -> None:
-        part = hidden[
-            stack.start - self.start : stack.stop - self.start, :, stack.first : stack.last
-        ]
-        rows = y[stack.start : stack.stop]
-        if rows.dtype == part.dtype:
-            rows.baddbmm_(part, stack.up)
+    def _products(self, x: Tensor) -> Tensor:
+        """W (pre ⊙ x) + b of every linear.
+
+        A row alone takes the modules' own path, so that it is the base bit for bit.
+        """
+        batch, length, _ = x.shape
+        few = batch > 1 and batch * length <= FEW
+        few = few and x.dtype == torch.float32 and x.device.type == "cpu"
+        parts = []
+        for linear, pre in zip(self.linears, self.pre, strict=True):
+            scaled = x if pre is None else (x * pre).to(x.dtype)
+            quick = few and type(linear) is nn.Linear
+            parts.append(_few_products(linear, scaled) if quick else linear(scaled))
+        if len(parts) > 1:
+            return torch.cat(parts, dim=-1)
+        return parts[0].contiguous()
+
+    def _add_low_rank(self, y: Tensor, hidden: Tensor, up: Up) -> None:
+        hidden = hidden[up.start - self.start : up.stop - self.start, :, up.ranks]
+        rows = y[up.start : up.stop, :, up.places]
+        if rows.dtype == hidden.dtype:
+            rows.baddbmm_(hidden, up.matrix)
         else:  # float32 adapters over a 16-bit base: summed in float32, then rounded once
-            rows += torch.bmm(part, stack.up)
+            rows += torch.bmm(hidden, up.matrix)
+
+    def tensors(self) -> Iterator[Tensor]:
+        """What was stacked."""
+        ups = [up.matrix for up in self.ups]
+        yield from (t for t in (*self.pre, self.post, self.add, self.down, *ups) if t is not None)
 
 
-def stacked_vectors(vectors: Sequence[Tensor | None], neutral: float) -> Tensor | None:
+def _few_products(linear: nn.Linear, x: Tensor) -> Tensor:
+    """linear(x) for a few vectors, as a view of W xᵀ."""
+    batch, length, width = x.shape
+    y = torch.mm(linear.weight, x.reshape(-1, width).t()).t()
+    if linear.bias is not None:
+        y = y + linear.bias
+    return y.unflatten(0, (batch, length))
+
+
+def stacked(vectors: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
+    """[B, 1, width] from one vector a row."""
+    return torch.stack([vector.to(dtype) for vector in vectors])[:, None]
+
+
+def _stacked(vectors: Sequence[Tensor | None], neutral: float) -> Tensor | None:
     """[B, 1, width] from one vector a row, `neutral` for rows without; None without any."""
     given = [vector for vector in vectors if vector is not None]
     if not given:
         return None
-    stack = given[0].new_full((len(vectors), 1, given[0].shape[0]), neutral, dtype=_widest(given))
-    for row, vector in enumerate(vectors):
-        if vector is not None:
-            stack[row, 0] = vector
-    return stack
+    plain = torch.full_like(given[0], neutral)
+    return stacked([plain if vector is None else vector for vector in vectors], _widest(given))
+
+
+def _side_by_side(
+    vectors: Sequence[Sequence[Tensor | None]], widths: Sequence[int], neutral: float
+) -> Tensor | None:
+    """The stacks of several linears along the last axis; None when no row has any vector."""
+    stacks = [_stacked(rows, neutral) for rows in vectors]
+    given = [stack for stack in stacks if stack is not None]
+    if not given:
+        return None
+    rows, dtype = given[0].shape[0], _widest(given)
+    parts = [
+        given[0].new_full((rows, 1, width), neutral, dtype=dtype) if stack is None else stack
+        for stack, width in zip(stacks, widths, strict=True)
+    ]
+    return torch.cat([part.to(dtype) for part in parts], dim=-1)
+
+
+def _ranked(rows: Forms) -> list[int]:
+    return [row for row, form in enumerate(rows) if _rank(form)]
 
 
 def _rank(form: LinearForm | None) -> int:
     return 0 if form is None or form.down is None else form.down.shape[0]
+
+
+def _span(rows: Sequence[int]) -> tuple[int, int]:
+    """The first row and the one after the last; 0 and 0 for none."""
+    return (min(rows), max(rows) + 1) if rows else (0, 0)
 
 
 def _widest(tensors: Sequence[Tensor]) -> torch.dtype:

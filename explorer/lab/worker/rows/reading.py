@@ -19,9 +19,8 @@ from explorer.lab.worker.rows.storage import bare, same_storage
 from explorer.methods.llama_adapter_v2.layer import TunedNorm
 from explorer.methods.tuner import LlamaTuner
 
-LINEARS = tuple(f"self_attn.{part}_proj" for part in "qkvo") + tuple(
-    f"mlp.{part}_proj" for part in ("gate", "up", "down")
-)
+IN_ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
+IN_MLP = ("gate_proj", "up_proj", "down_proj")
 NORMS = ("input_layernorm", "post_attention_layernorm")
 
 
@@ -57,6 +56,8 @@ def read_row(model: nn.Module, base: LlamaForCausalLM, strength: float = 1.0) ->
 
 def _read_own_tuner(model: PeftModel, base: LlamaForCausalLM, strength: float) -> RowForm:
     """These tuners know what strength means for them, so they are asked at that strength."""
+    if strength == 1:
+        return _Reading(model, base).form
     adapter = model.active_adapter
     model.base_model.set_strength(adapter, strength)
     try:
@@ -75,19 +76,18 @@ class _Reading:
         self.linears, self.norms = {}, {}
         attention = AttentionForms()
         for index, layer in enumerate(base.model.layers):
-            adapted = self.own.model.layers[index]
-            self._same_kind(f"model.layers.{index}", adapted, layer)
-            self._same_kind(f"model.layers.{index}.mlp", adapted.mlp, layer.mlp)
+            adapted, path = self.own.model.layers[index], f"model.layers.{index}"
+            self._same_kind(path, adapted, layer)
+            self._same_kind(f"{path}.mlp", adapted.mlp, layer.mlp)
             inner = read_attention(index, adapted.self_attn, layer.self_attn, attention)
-            places = {"self_attn": inner, "mlp": adapted.mlp}
-            for name in LINEARS:
-                parent, _, part = name.partition(".")
-                linear = getattr(places[parent], part)
-                self._linear(f"model.layers.{index}.{name}", linear, layer.get_submodule(name))
+            for name in IN_ATTENTION:
+                self._linear(f"{path}.self_attn.{name}", inner, layer.self_attn)
+            for name in IN_MLP:
+                self._linear(f"{path}.mlp.{name}", adapted.mlp, layer.mlp)
             for name in NORMS:
-                self._norm(f"model.layers.{index}.{name}", getattr(adapted, name))
-        self._norm("model.norm", self.own.model.norm)
-        self._linear("lm_head", self.own.lm_head, base.lm_head)
+                self._norm(f"{path}.{name}", adapted, layer)
+        self._norm("model.norm", self.own.model, base.model)
+        self._linear("lm_head", self.own, base)
         self.form = RowForm(
             linears=self.linears,
             norms=self.norms,
@@ -101,25 +101,27 @@ class _Reading:
         self._same_kind("model.embed_tokens", embedding, self.shared.model.embed_tokens)
         if not same_storage(embedding.weight, self.shared.model.embed_tokens.weight):
             raise NoRowFormError("The embedding has a weight of its own.")
-        for name, module in model.named_modules():
+        for module in model.modules():
             replaced = "forward" in vars(module) and not isinstance(module, AdaptionPromptModel)
             if module._forward_hooks or module._forward_pre_hooks or replaced:
-                raise NoRowFormError(f"{name or 'The model'} runs hooks of its own.")
+                raise NoRowFormError(f"A {type(module).__name__} in it runs hooks of its own.")
 
     def _same_kind(self, name: str, module: nn.Module, base: nn.Module) -> None:
         if type(module) is not type(base):
             raise NoRowFormError(f"{name} is a {type(module).__name__} of its own.")
 
-    def _linear(self, name: str, module: nn.Module, base: nn.Module) -> None:
-        form = read_linear(name, module, base, self.dtype)
+    def _linear(self, path: str, own: nn.Module, shared: nn.Module) -> None:
+        name = path.rpartition(".")[2]
+        form = read_linear(path, getattr(own, name), getattr(shared, name), self.dtype)
         if form is not None:
-            self.linears[name] = form
+            self.linears[path] = form
 
-    def _norm(self, name: str, module: nn.Module) -> None:
-        shared = self.shared.get_submodule(name)
-        weight = self._norm_weight(name, module, shared)
-        if not same_storage(weight, shared.weight):
-            self.norms[name] = weight.detach()
+    def _norm(self, path: str, own: nn.Module, shared: nn.Module) -> None:
+        name = path.rpartition(".")[2]
+        norm = getattr(shared, name)
+        weight = self._norm_weight(path, getattr(own, name), norm)
+        if not same_storage(weight, norm.weight):
+            self.norms[path] = weight.detach()
 
     def _norm_weight(self, name: str, module: nn.Module, shared: nn.Module) -> Tensor:
         if not isinstance(module, BaseTunerLayer):

@@ -17,6 +17,7 @@ class TextStream:
         self._tokenizer, self._stop = tokenizer, tuple(stop)
         self._ids: list[int] = []
         self._start = self._end = 0  # tokens before `_end` are told; `_start` gives them context
+        self._known = ""  # the text from `_start` to `_end`
         self._held = ""
         self.text = ""
         self.stopped = False
@@ -24,20 +25,19 @@ class TextStream:
     def add(self, token_id: int) -> str:
         """One more token; the text that is now certain. `stopped` tells of a stop string."""
         self._ids.append(token_id)
-        known = self._decode(self._ids[self._start : self._end])
         window = self._decode(self._ids[self._start :])
-        if window.endswith(UNFINISHED) or len(window) <= len(known):
+        if window.endswith(UNFINISHED) or len(window) <= len(self._known):
             return ""
+        new = window[len(self._known) :]
         self._start, self._end = self._end, len(self._ids)
-        return self._tell(self._held + window[len(known) :])
+        self._known = self._decode(self._ids[self._start :])
+        return self._tell(self._held + new)
 
     def finish(self) -> str:
         """The answer is over: the text that was held back."""
         if self.stopped:
             return ""
-        known = self._decode(self._ids[self._start : self._end])
-        rest = self._decode(self._ids[self._start :])[len(known) :]
-        self._start = self._end = len(self._ids)
+        rest = self._decode(self._ids[self._start :])[len(self._known) :]
         self._held, rest = "", self._held + rest
         self.text += rest
         return rest
