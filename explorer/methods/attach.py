@@ -71,6 +71,8 @@ def _free(
         raise MethodError(
             f"{method.name} trains the model itself: it takes a model without adapters."
         )
+    if is_quantized(model):
+        prepare_quantized(model)
     model.requires_grad_(method.id == "full")
     if method.id == "norms-and-biases":
         for module in model.modules():
