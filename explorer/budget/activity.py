@@ -27,7 +27,7 @@ class SiteAct:
 class Prompts:
     """Prompt vectors that a layer's attention sees beside its own keys."""
 
-    kind: Literal["prompt attention", "extra keys"]
+    kind: Literal["prompt attention", "extra keys", "cached keys"]
     length: int
     rank: int = 0
     per_head: bool = True
@@ -122,7 +122,7 @@ def _virtual_tokens(arch: Architecture, knobs: Mapping[str, Any]) -> Activity:
 
 def _virtual_keys(arch: Architecture, knobs: Mapping[str, Any]) -> Activity:
     length = int(knobs.get("num_virtual_tokens") or 0)
-    act = LayerAct(prompts=Prompts("prompt attention", length))
+    act = LayerAct(prompts=Prompts("cached keys", length))
     return Activity((act,) * arch.num_hidden_layers, virtual_keys=length)
 
 

@@ -174,7 +174,10 @@ class _Run:
         if not act.rank:
             return y
         down = tape.linear(x, d_in, act.rank, f"{label}: A x", size * d_in * act.rank)
-        return tape.add(y, tape.linear(down, act.rank, d_out, "", size * d_out * act.rank), label)
+        up = size * d_out * act.rank
+        scaled = tape.value(f"{label}: B times its strength", d_out * act.rank, x.size)
+        update = tape.linear(down, act.rank, d_out, f"{label}: B A x", up, scaled)
+        return tape.add(y, update, label)
 
     # attention
 
@@ -188,6 +191,8 @@ class _Run:
         if prompts is not None and prompts.kind == "extra keys":
             key = self.tape.add(self._widened(key, "keys"), self._extra_keys(x), "keys")
             value = self._widened(value, "values")
+        if prompts is not None and prompts.kind == "cached keys":
+            key, value = self._prefixed(key, "keys"), self._prefixed(value, "values")
         heads = self._attend(query, key, value)
         if prompts is not None and prompts.kind == "prompt attention":
             heads = self.tape.add(heads, self._prompt_term(query), "heads with prompts")
@@ -213,35 +218,59 @@ class _Run:
             x = tape.cast(tape.scale(wide, f"{label} normed"), size, label)
         return x
 
+    def _prefixed(self, x: Value, label: str) -> Value:
+        """Cached keys or values before those of the tokens; each sequence has its copy."""
+        numbers = self._prefix * self.shape.kv_dim
+        weights = self.setting.adapter * numbers
+        made = self.tape.value(
+            f"{label} with prefix", x.numbers + self.setting.batch * numbers, x.size
+        )
+        return self.tape.record(made, [x], weights=weights)
+
+    @property
+    def _prefix(self) -> int:
+        """Cached positions that every token attends to."""
+        prompts = self.act.prompts
+        return prompts.length if prompts is not None and prompts.kind == "cached keys" else 0
+
     def _widened(self, x: Value, label: str) -> Value:
         """Key-value heads repeated for their query heads; nothing where each has its own."""
-        if x.numbers == self.setting.tokens * self.shape.q_dim:
+        positions = self.setting.tokens + self.setting.batch * self._prefix
+        if x.numbers == positions * self.shape.q_dim:
             return x
-        return self.tape.copy(x, self.setting.tokens * self.shape.q_dim, f"{label} repeated")
+        return self.tape.copy(x, positions * self.shape.q_dim, f"{label} repeated")
 
     def _attend(self, query: Value, key: Value, value: Value) -> Value:
         setting, shape, tape = self.setting, self.shape, self.tape
         if setting.attention == "eager":
             return self._eager(query, self._widened(key, "keys"), self._widened(value, "values"))
-        if setting.masked or shape.family == "mllama":
+        masked = setting.masked or self._prefix > 0
+        if masked or shape.family == "mllama":
             key, value = self._widened(key, "keys"), self._widened(value, "values")
-        product = 2 * setting.tokens * shape.q_dim * setting.length
+        positions = setting.length + self._prefix
+        product = 2 * setting.tokens * shape.q_dim * positions
         tape.forward_flops += 2 * product
         if query.grad or key.grad or value.grad:  # the scores again, and four gradients
             tape.backward_flops += 5 * product
         heads = tape.value("attention output", query.numbers, query.size)
         rows = tape.value("attention log-sum-exp", setting.tokens * shape.heads, FLOAT32)
-        return tape.record(heads, [query, key, value], [query, key, value, heads, rows])
+        keeps = [query, key, value, heads, rows]
+        if masked:  # turned from true and false into numbers in every layer anew
+            keeps.append(
+                tape.value("attention mask", setting.tokens * positions, query.size, False)
+            )
+        return tape.record(heads, [query, key, value], keeps)
 
     def _eager(self, query: Value, key: Value, value: Value) -> Value:
         tape, setting = self.tape, self.setting
         width = self.shape.q_dim // self.shape.heads
-        pairs = setting.batch * self.shape.heads * setting.length**2
+        pairs = setting.tokens * self.shape.heads * (setting.length + self._prefix)
         scores = tape.matmul(query, key, (pairs, width), "attention scores")
         scores = tape.scale(scores, "attention scores")
         weights = tape.softmax(scores, "attention weights in float32")
         weights = tape.cast(weights, query.size, "attention weights")
-        heads = tape.matmul(weights, value, (query.numbers, setting.length), "attention output")
+        shape = query.numbers, setting.length + self._prefix
+        heads = tape.matmul(weights, value, shape, "attention output")
         return tape.copy(heads, heads.numbers, "attention output")
 
     def _prompt_term(self, query: Value) -> Value:
@@ -259,6 +288,9 @@ class _Run:
             keys = tape.copy(keys, repeated, "prompt keys")
             values = tape.copy(values, repeated, "prompt values")
         pairs = self.setting.tokens * shape.heads * length
+        query = self._by_sequence(query, 1, "queries for prompts")
+        keys = self._by_sequence(keys, self.setting.batch, "prompt keys")
+        values = self._by_sequence(values, self.setting.batch, "prompt values")
         scores = tape.scale(
             tape.matmul(query, keys, (pairs, shape.q_dim // shape.heads), "prompt scores"),
             "prompt scores",
@@ -267,6 +299,12 @@ class _Run:
         weights = tape.cast(weights, query.size, "prompt weights")
         gated = tape.weigh(weights, size * shape.heads, "gated prompt weights")
         return tape.matmul(gated, values, (query.numbers, length), "prompt output")
+
+    def _by_sequence(self, x: Value, times: int, label: str) -> Value:
+        """What matmul makes of heads that lie apart in memory when there are several sequences."""
+        if self.setting.batch == 1:
+            return x
+        return self.tape.copy(x, x.numbers * times, label)
 
     def _extra_keys(self, x: Value) -> Value:
         """Excitor's e = softmax(U D x Pᵀ) P, gated a head."""
@@ -278,14 +316,18 @@ class _Run:
         numbers = prompts.length * shape.q_dim
         prompt = tape.record(tape.value("prompt", numbers, x.size), [], weights=size * numbers)
         heads = shape.heads if prompts.per_head else 1
+        keys = values = prompt
+        if heads > 1:
+            keys = self._by_sequence(prompt, self.setting.batch, "prompt keys")
+            values = self._by_sequence(prompt, self.setting.batch, "prompt values")
         pairs = self.setting.tokens * heads * prompts.length
         scores = tape.scale(
-            tape.matmul(query, prompt, (pairs, shape.q_dim // heads), "prompt scores"),
+            tape.matmul(query, keys, (pairs, shape.q_dim // heads), "prompt scores"),
             "prompt scores",
         )
         weights = tape.softmax(scores, "prompt weights in float32")
         weights = tape.cast(weights, x.size, "prompt weights")
-        extra = tape.matmul(weights, prompt, (query.numbers, prompts.length), "extra keys")
+        extra = tape.matmul(weights, values, (query.numbers, prompts.length), "extra keys")
         return tape.weigh(extra, size * shape.heads, "gated extra keys")
 
     # feed-forward

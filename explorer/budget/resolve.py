@@ -56,6 +56,19 @@ def resolve(plan: Plan, catalogue: Catalogue) -> Resolved:
     )
 
 
+def recipe_values(method: Method) -> dict[str, Any]:
+    """Plan settings that a named recipe (QLoRA) asks for beside its adapter."""
+    recipe = method.recipe
+    if recipe is None:
+        return {}
+    return {
+        "quantization": recipe.quantization,
+        "double_quantization": recipe.double_quantization,
+        "checkpointing": recipe.gradient_checkpointing,
+        "optimizer": recipe.optimizer.replace("_", "-"),
+    }
+
+
 def architecture_of(model: str, catalogue: Catalogue) -> Architecture:
     """The shape of a model of the catalogue."""
     record = catalogue.model(model)

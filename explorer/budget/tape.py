@@ -215,11 +215,24 @@ class Tape:
         self.backward_flops += flops * sum(operands)
         self._underway = flops
 
-    def linear(self, x: Value, d_in: int, d_out: int, label: str, weights: int = 0) -> Value:
-        """x Wᵀ; `weights` bytes of gradient for W (and its bias), 0 where they are frozen."""
+    def linear(
+        self,
+        x: Value,
+        d_in: int,
+        d_out: int,
+        label: str,
+        weights: int = 0,
+        made: Value | None = None,
+    ) -> Value:
+        """x Wᵀ; `weights` bytes of gradient for W (and its bias), 0 where they are frozen.
+
+        `made` is W where the forward has made it anew (scaled, say), so that it is kept as well.
+        """
         self._work(2 * x.numbers * d_out, x.grad, weights > 0)
         y = self.value(label, x.numbers // d_in * d_out, x.size)
-        return self.record(y, [x], [x] if weights else [], weights=weights)
+        keeps = [x] if weights else []
+        keeps += [made] if made is not None and x.grad else []
+        return self.record(y, [x], keeps, weights=weights)
 
     def linear_4bit(self, x: Value, d_in: int, d_out: int, label: str, compute_size: int) -> Value:
         """A bitsandbytes 4-bit linear: keeps nothing, dequantizes again in the backward."""

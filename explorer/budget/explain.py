@@ -1,0 +1,218 @@
+"""The arithmetic behind a budget: each term's formula, with its numbers filled in."""
+
+from dataclasses import dataclass
+
+from explorer.budget.forecast import Budget
+from explorer.budget.kv import cached_layers
+from explorer.budget.layer import Setting
+from explorer.budget.memory import setting_of, tail_of, trained_size
+from explorer.budget.optimizer import state_formula
+from explorer.budget.plan import KV_BYTES
+from explorer.budget.quantization import FOUR_BIT
+from explorer.budget.step import Run
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One term: what it is, how it is computed, the same with numbers, and the bytes."""
+
+    term: str
+    meaning: str
+    formula: str
+    filled: str
+    bytes: int
+
+
+def explain(budget: Budget) -> list[Explained]:
+    """Every memory term of a budget that is not zero, in the order of the waterfall."""
+    writers = _INFERENCE if budget.plan.mode == "inference" else _TRAINING
+    told = []
+    for term, size in budget.memory.terms.items():
+        if size:
+            meaning, formula, filled = writers[term](budget)
+            told.append(Explained(term, meaning, formula, filled, size))
+    if budget.memory.not_at_once:
+        told.append(
+            Explained(
+                "not_at_once",
+                "what is never alive together: gradients come as activations go",
+                "sum of the terms - the most alive at once",
+                f"{sum(budget.memory.terms.values()):,} - {budget.memory.total:,}",
+                -budget.memory.not_at_once,
+            )
+        )
+    return told
+
+
+def saved_tensors(budget: Budget) -> list[dict[str, str | int]]:
+    """What each kind of layer keeps for its backward, tensor by tensor, in bytes a layer."""
+    step = budget.memory.step
+    runs: tuple[Run, ...] = step.runs if step is not None else ()
+    return [
+        {"layers": _layers(run), "tensor": label, "bytes": size}
+        for run in runs
+        for label, size in run.trace.saved.items()
+    ]
+
+
+def _layers(run: Run) -> str:
+    last = run.first + run.count - 1
+    return str(run.first) if run.count == 1 else f"{run.first} to {last}"
+
+
+Written = tuple[str, str, str]
+
+
+def _weights(budget: Budget) -> Written:
+    plan, weights = budget.plan, budget.memory.weights
+    parts = weights.by_part if weights else {}
+    filled = " + ".join(f"{size:,} ({name})" for name, size in parts.items())
+    if plan.quantization == "none":
+        total = budget.resolved.params.total
+        size = parts["weights"] // total
+        return "the model's weights", "parameters · bytes a number", f"{total:,} · {size}"
+    if plan.quantization in FOUR_BIT:
+        formula = (
+            f"packed n/2 + scales n/{plan.quantization_block} (4 bytes, or 1 + nested) + tables"
+        )
+        return "the model's weights, linears in 4 bits", formula, filled
+    if plan.quantization == "int8":
+        return "the model's weights, linears in 8 bits", "n + 4 · rows + the rest", filled
+    return "the file's tensors", "numbers / block · bytes a block", filled
+
+
+def _adapter(budget: Budget) -> Written:
+    return "the weights that the method adds", "trained · bytes a number", _trained(budget)
+
+
+def _gradients(budget: Budget) -> Written:
+    return "a gradient for each trained number", "trained · bytes a number", _trained(budget)
+
+
+def _trained(budget: Budget) -> str:
+    return f"{budget.resolved.trainable.total:,} · {trained_size(budget.resolved)}"
+
+
+def _optimizer(budget: Budget) -> Written:
+    formula = f"trained · {state_formula(budget.plan, trained_size(budget.resolved))}"
+    return (
+        f"the states of {budget.plan.optimizer}",
+        formula,
+        f"{_trained(budget).split(' ·')[0]} · …",
+    )
+
+
+def _master(budget: Budget) -> Written:
+    return (
+        "float32 copies of what trains",
+        "trained · 4",
+        f"{budget.resolved.trainable.total:,} · 4",
+    )
+
+
+def _communication(budget: Budget) -> Written:
+    formula = "trained · bytes" if budget.plan.sharding == "ddp" else "two layers' weights"
+    return "what devices exchange at a time", formula, f"{budget.memory.terms['communication']:,}"
+
+
+def _activations(budget: Budget) -> Written:
+    step, setting = budget.memory.step, setting_of(budget.resolved)
+    parts = [f"{run.count} · {run.kept:,}" for run in step.runs if run.kept] if step else []
+    if step is not None:
+        rest = step.saved + step.shared - sum(run.kept * run.count for run in step.runs)
+        parts.append(f"{rest:,} (last norm, log-probabilities' input, positions, tokens)")
+    kept = "their inputs" if budget.plan.checkpointing else "what autograd saves"
+    formula = f"layers · {kept} for {_micro_batch(setting)} tokens"
+    return f"tensors kept for the backward pass: {kept} of the layers", formula, " + ".join(parts)
+
+
+def _micro_batch(setting: Setting) -> str:
+    return f"{setting.batch} · {setting.length}"
+
+
+def _recomputation(budget: Budget) -> Written:
+    meaning = "one layer's tensors, built again during the backward"
+    return meaning, "what autograd saves in a layer", f"{budget.memory.terms['recomputation']:,}"
+
+
+def _dequantization(budget: Budget) -> Written:
+    size = budget.memory.terms["dequantization"]
+    return "the widest weight, dequantized to multiply", "rows · columns · bytes", f"{size:,}"
+
+
+def _logits(budget: Budget) -> Written:
+    tail = tail_of(budget.resolved)
+    rows, vocabulary = tail.rows, tail.vocabulary
+    if budget.plan.mode == "inference":
+        rows = budget.plan.batch
+        return (
+            "logits of the last position",
+            "batch · vocabulary · bytes",
+            f"{rows} · {vocabulary:,} · …",
+        )
+    wide = 4 if tail.wide else setting_of(budget.resolved).stream
+    if tail.chunk and tail.chunk < rows:
+        return (
+            "logits and their gradients, a chunk at a time",
+            "chunk · vocabulary · (bytes + 2 · 4)",
+            f"{tail.chunk:,} · {vocabulary:,} · {setting_of(budget.resolved).stream + 8}",
+        )
+    return (
+        "log-probabilities, their gradient and that of the logits",
+        "positions · vocabulary · 3 · bytes",
+        f"{rows:,} · {vocabulary:,} · 3 · {wide}",
+    )
+
+
+def _temporary(budget: Budget) -> Written:
+    size = budget.memory.terms["temporary"]
+    return "gradients of activations inside one layer", "the most alive at once", f"{size:,}"
+
+
+def _framework(budget: Budget) -> Written:
+    size = budget.memory.terms["framework"]
+    return "driver, libraries, interpreter: an allowance, not a forecast", "stated", f"{size:,}"
+
+
+def _cache(budget: Budget) -> Written:
+    plan, arch = budget.plan, budget.resolved.arch
+    whole, chunked = cached_layers(arch)
+    size = KV_BYTES[plan.kv_dtype]
+    filled = f"2 · {plan.batch} · {whole} · {plan.length:,} · {arch.kv_dim} · {size:g}"
+    if chunked:
+        near = min(plan.length, arch.attention_chunk_size or plan.length)
+        filled += f" + 2 · {plan.batch} · {chunked} · {near:,} · {arch.kv_dim} · {size:g}"
+    return (
+        "keys and values of the context",
+        "2 · batch · layers · tokens · kv width · bytes",
+        filled,
+    )
+
+
+def _passing(budget: Budget) -> Written:
+    size = budget.memory.terms["activations"]
+    return "one layer's tensors while the prompt passes", "the most alive at once", f"{size:,}"
+
+
+_TRAINING = {
+    "weights": _weights,
+    "adapter": _adapter,
+    "optimizer": _optimizer,
+    "master_copies": _master,
+    "communication": _communication,
+    "gradients": _gradients,
+    "activations": _activations,
+    "recomputation": _recomputation,
+    "dequantization": _dequantization,
+    "logits": _logits,
+    "temporary": _temporary,
+    "framework": _framework,
+}
+_INFERENCE = {
+    "weights": _weights,
+    "adapter": _adapter,
+    "kv_cache": _cache,
+    "activations": _passing,
+    "logits": _logits,
+    "framework": _framework,
+}

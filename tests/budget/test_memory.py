@@ -1,0 +1,202 @@
+"""Every term of the memory forecast against a real step on this CPU."""
+
+import pytest
+import torch
+
+from explorer.budget.memory import FRAMEWORK, framework_bytes
+from explorer.catalogue.errors import ExplorerError
+from tests.budget.stepping import small, small_budget, step_of
+from tests.budget.tracing import forward_peak, storages
+
+SURVEY = ("lora", "qlora", "llama-adapter-v1", "llama-adapter-v2", "llama-excitor", "full")
+SAVED = [
+    *({"method": method} for method in SURVEY),
+    {"method": "norms-and-biases"},
+    {"method": "ia3"},
+    {"method": "prompt-tuning"},
+    {"method": "prefix-tuning"},
+    {"method": "prefix-tuning", "attention": "eager", "batch": 1},
+    {"method": "adaption-prompt", "knobs": {"adapter_layers": 3}},
+    {"method": "llama-adapter-v1", "knobs": {"adapter_layers": 3}},
+    {"method": "llama-adapter-v1", "knobs": {"adapter_layers": 2}, "batch": 1, "length": 200},
+    {"method": "llama-adapter-v2", "knobs": {"variant": "paper", "r": 4}},
+    {"method": "llama-adapter-v2", "knobs": {"adapter_len": 10}, "parameter_dtype": "bfloat16"},
+    {"method": "llama-excitor", "knobs": {"adapter_layers": 3}},
+    {"method": "llama-excitor", "knobs": {"adapter_layers": 3, "per_head": False}},
+    {"method": "lora", "padded": True},
+    {"method": "lora", "knobs": {"lora_dropout": 0.1}},
+    {"method": "lora", "attention": "eager"},
+    {"method": "full", "attention": "eager", "batch": 1, "length": 200},
+    {"method": "lora", "parameter_dtype": "bfloat16"},
+    {"method": "llama-adapter-v1", "parameter_dtype": "bfloat16", "batch": 3, "length": 64},
+    {"method": "llama-adapter-v2", "parameter_dtype": "bfloat16"},
+    {"method": "llama-excitor", "parameter_dtype": "bfloat16"},
+    {"method": "qlora", "quantization": "nf4", "parameter_dtype": "bfloat16"},
+    {"method": "llama-adapter-v1", "quantization": "nf4", "length": 48},
+    {"method": "lora", "knobs": {"target_modules": "down_proj,lm_head"}},
+    {"method": "lora", "knobs": {"layers_to_transform": "1,2"}},
+]
+PEAKS = [
+    {"method": "full"},
+    {"method": "full", "checkpointing": True},
+    {"method": "full", "attention": "eager", "parameter_dtype": "bfloat16"},
+    {"method": "lora", "knobs": {"r": 4}, "batch": 1, "length": 256},
+    {"method": "lora", "checkpointing": True, "parameter_dtype": "bfloat16"},
+    {"method": "lora", "attention": "eager", "checkpointing": True},
+    {"method": "qlora", "quantization": "nf4", "parameter_dtype": "bfloat16"},
+    {"method": "qlora", "quantization": "nf4", "double_quantization": True, "checkpointing": True},
+    {"method": "qlora", "quantization": "int8"},
+    {"method": "qlora", "quantization": "fp4", "compute_dtype": "bfloat16"},
+    {"method": "llama-adapter-v1"},
+    {"method": "llama-adapter-v1", "quantization": "nf4", "parameter_dtype": "bfloat16"},
+    {"method": "llama-adapter-v2", "parameter_dtype": "bfloat16"},
+    {"method": "llama-adapter-v2", "quantization": "nf4", "checkpointing": True},
+    {"method": "llama-excitor"},
+    {"method": "llama-excitor", "quantization": "nf4", "checkpointing": True},
+    {"method": "norms-and-biases", "checkpointing": True},
+]
+
+
+def plain(case):
+    dtype = case.get("parameter_dtype", "float32")
+    return {"parameter_dtype": dtype, "compute_dtype": dtype} | case
+
+
+@pytest.mark.parametrize("case", SAVED, ids=str)
+def test_what_autograd_saves_is_forecast_within_two_percent(case):
+    budget = small_budget(small(), **plain(case))
+    step = budget.memory.step
+    assert step.saved + step.shared + step.tail.saved == pytest.approx(
+        step_of(budget).saved(), rel=0.02
+    )
+
+
+@pytest.mark.parametrize("case", PEAKS, ids=str)
+def test_the_peak_of_a_step_is_forecast_within_five_percent(case):
+    budget = small_budget(small(), **plain(case))
+    real = step_of(budget).timeline()
+    held = sum(budget.memory.terms[name] for name in ("weights", "adapter", "optimizer"))
+    moving = budget.memory.total - budget.memory.terms["framework"] - held
+    assert moving == pytest.approx(real.peak, rel=0.05)
+
+
+@pytest.mark.parametrize("vocabulary", [64, 4096])
+def test_the_peak_is_right_whether_the_logits_or_the_layers_make_it(vocabulary):
+    budget = small_budget(small(vocab_size=vocabulary), **plain({"method": "lora"}))
+    real = step_of(budget).timeline()
+    assert budget.memory.step.peak == pytest.approx(real.peak, rel=0.05)
+    assert budget.memory.terms["logits"] == 3 * 256 * vocabulary * 4
+
+
+@pytest.mark.parametrize("case", [PEAKS[0], PEAKS[4], PEAKS[6], PEAKS[10]], ids=str)
+def test_constant_terms_are_what_torch_holds(case):
+    budget = small_budget(small(), **plain(case))
+    step = step_of(budget)
+    trained = [p for p in step.model.parameters() if p.requires_grad]
+    step.forward().backward()
+    gradients = sum(p.grad.nbytes for p in trained)
+    step.optimizer.step()
+    states = [t for s in step.optimizer.state.values() for t in s.values() if t.numel() > 1]
+    assert budget.memory.terms["gradients"] == gradients
+    assert budget.memory.terms["optimizer"] == sum(storages(states).values())
+    if case["method"] != "full":
+        assert budget.memory.terms["adapter"] == sum(p.nbytes for p in trained)
+
+
+def test_terms_add_up_to_the_total():
+    for case in PEAKS:
+        memory = small_budget(small(), **plain(case)).memory
+        assert sum(memory.terms.values()) - memory.not_at_once == memory.total
+        assert memory.not_at_once >= 0
+        assert memory.total == max(memory.phases.values())
+        assert memory.allocated == memory.total - framework_bytes("cpu")
+
+
+def test_layers_below_the_first_adapter_save_nothing():
+    whole = small_budget(
+        small(), **plain({"method": "llama-adapter-v1"}), knobs={"adapter_layers": 3}
+    )
+    top = small_budget(
+        small(), **plain({"method": "llama-adapter-v1"}), knobs={"adapter_layers": 1}
+    )
+    kept = [run.kept for run in top.memory.step.runs for _ in range(run.count)]
+    assert kept[:2] == [0, 0]
+    assert kept[2] > 0
+    assert top.memory.total < whole.memory.total
+
+
+def test_checkpointing_takes_that_advantage_away_and_says_so():
+    case = plain({"method": "llama-adapter-v1", "checkpointing": True})
+    budget = small_budget(small(), **case, knobs={"adapter_layers": 1})
+    assert all(run.kept for run in budget.memory.step.runs)
+    assert any("checkpointing" in note for note in budget.notes)
+
+
+def test_a_fused_loss_holds_a_chunk_of_logits_instead_of_all():
+    arch = small(vocab_size=8192)
+    whole = small_budget(arch, **plain({"method": "lora"}))
+    fused = small_budget(arch, **plain({"method": "lora", "loss_chunk": 32}))
+    assert fused.memory.terms["logits"] == 32 * 8192 * (4 + 8)
+    assert fused.memory.total < whole.memory.total
+
+
+def test_logits_for_answers_only_weigh_what_those_positions_do():
+    case = plain({"method": "lora", "loss_positions": 16})
+    assert small_budget(small(), **case).memory.terms["logits"] == 3 * 2 * 16 * 256 * 4
+
+
+def test_accumulated_gradients_are_there_during_the_next_forward():
+    once = small_budget(small(), **plain({"method": "full"})).memory
+    twice = small_budget(small(), **plain({"method": "full", "accumulation": 2})).memory
+    assert twice.phases["loss"] == once.phases["loss"] + once.terms["gradients"]
+
+
+def test_sharding_spreads_what_it_says():
+    arch = small()
+    alone = small_budget(arch, **plain({"method": "full"})).memory.terms
+    for sharding, spread in {
+        "ddp": (),
+        "zero-1": ("optimizer",),
+        "zero-2": ("optimizer", "gradients"),
+        "fsdp": ("optimizer", "gradients", "weights"),
+    }.items():
+        case = plain({"method": "full", "devices": 4, "sharding": sharding})
+        terms = small_budget(arch, **case).memory.terms
+        for name in ("weights", "optimizer", "gradients"):
+            share = 4 if name in spread else 1
+            assert terms[name] == -(-alone[name] // share), (sharding, name)
+
+
+def test_quantized_weights_do_not_train():
+    with pytest.raises(ExplorerError, match="quantized ones do not train"):
+        small_budget(small(), method="full", quantization="nf4")
+
+
+def test_the_allowance_is_stated_by_kind_of_device():
+    assert framework_bytes("cpu") == FRAMEWORK["cpu"]
+    assert framework_bytes("data centre") > framework_bytes("apple")
+
+
+def test_inference_counts_weights_cache_and_one_layer_in_passing():
+    budget = small_budget(small(), **plain({"mode": "inference", "method": "full", "length": 64}))
+    terms = budget.memory.terms
+    assert terms["kv_cache"] == 2 * 2 * 3 * 64 * 128 * 2
+    assert terms["weights"] == budget.resolved.params.total * 4
+    assert "optimizer" not in terms
+
+
+def test_the_prefill_peak_is_what_a_forward_without_gradients_holds():
+    case = plain({"mode": "inference", "method": "full", "length": 256, "prompt": 256})
+    budget = small_budget(small(), **case)
+    training = small_budget(small(), **plain({"method": "full", "length": 256}))
+    step = step_of(training)
+    with torch.no_grad():
+        layers = step.model.model
+        hidden = layers.embed_tokens(torch.zeros(2, 256, dtype=torch.long))
+        positions = layers.rotary_emb(hidden, torch.arange(256)[None])
+
+        def forward():
+            return layers.layers[0](hidden, position_embeddings=positions)
+
+        real = forward_peak(forward) + hidden.nbytes
+    assert budget.memory.terms["activations"] == pytest.approx(real, rel=0.05)

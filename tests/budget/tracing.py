@@ -1,0 +1,95 @@
+"""What a training step really holds: saved tensors by hooks, live bytes by the profiler."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch.autograd.graph import saved_tensors_hooks
+from torch.profiler import ProfilerActivity, profile, record_function
+
+
+def storages(tensors: Iterable[torch.Tensor]) -> dict[int, int]:
+    """Bytes by storage, so that views and shared tensors count once."""
+    found = {}
+    for tensor in tensors:
+        storage = tensor.untyped_storage()
+        found[storage.data_ptr()] = storage.nbytes()
+    return found
+
+
+def saved_bytes(model: torch.nn.Module, forward: Callable[[], torch.Tensor]) -> int:
+    """Bytes that autograd keeps for the backward pass, the model's own tensors left out."""
+    own = set(storages([*model.parameters(), *model.buffers()]))
+    kept: list[torch.Tensor] = []
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        kept.append(tensor)
+        return tensor
+
+    with saved_tensors_hooks(pack, lambda tensor: tensor):
+        loss = forward()
+    found = storages(kept)
+    del loss
+    return sum(size for pointer, size in found.items() if pointer not in own)
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Peaks of live bytes above those at the start, by phase."""
+
+    forward: int
+    backward: int
+    step: int
+    after_forward: int
+    peak: int
+
+
+def timeline(
+    forward: Callable[[], object], step: Callable[[], None], loss: Callable[[object], torch.Tensor]
+) -> Timeline:
+    """Run a step and read the CPU allocator's own record of it."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+        with record_function("phase:forward"):
+            outputs = forward()
+        with record_function("phase:backward"):
+            loss(outputs).backward()
+        with record_function("phase:step"):
+            step()
+    events = recorded.profiler.kineto_results.events()
+    levels = _levels(events)
+    spans = {
+        event.name(): (event.start_ns(), event.start_ns() + event.duration_ns())
+        for event in events
+        if event.name().startswith("phase:")
+    }
+
+    def peak(name: str) -> int:
+        start, end = spans[f"phase:{name}"]
+        return max((level for moment, level in levels if start <= moment <= end), default=0)
+
+    end_of_forward = spans["phase:forward"][1]
+    after = [level for moment, level in levels if moment <= end_of_forward]
+    return Timeline(
+        forward=peak("forward"),
+        backward=peak("backward"),
+        step=peak("step"),
+        after_forward=after[-1] if after else 0,
+        peak=max((level for _, level in levels), default=0),
+    )
+
+
+def forward_peak(forward: Callable[[], object]) -> int:
+    """The most bytes alive at once in a forward pass, above those at its start."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+        forward()
+    return max(level for _, level in _levels(recorded.profiler.kineto_results.events()))
+
+
+def _levels(events: Iterable) -> list[tuple[int, int]]:
+    """Live bytes after each allocation and release, with its moment."""
+    live = 0
+    levels = []
+    for event in sorted((e for e in events if e.name() == "[memory]"), key=lambda e: e.start_ns()):
+        live += event.nbytes()
+        levels.append((event.start_ns(), live))
+    return levels
