@@ -5,6 +5,7 @@ import torch
 
 from explorer.lab.worker.rows import Column, Part
 from explorer.lab.worker.rows.lanes import make_lanes
+from explorer.lab.worker.rows.padding import left_padded
 from explorer.lab.worker.rows.storage import bare
 from explorer.methods import registry
 from tests.lab.worker.rows_models import adapted, alone, column, text, tiny_base
@@ -112,6 +113,34 @@ def test_token_by_token_gives_what_the_whole_text_gives(base):
     for place in range(10, 14):
         logits = lane.runner.step(ids[place].expand(len(columns)))
         torch.testing.assert_close(logits, whole[:, place], rtol=0, atol=CLOSE)
+
+
+def test_prompts_of_different_lengths_give_what_each_gives_alone(base):
+    columns = [column(base, method, **knobs) for method, knobs in KINDS] + [Column("b", base)]
+    (lane,) = make_lanes(columns)
+    prompts = [text(4 + 3 * (row % 4), seed=row) for row in range(len(lane.columns))]
+    ids, padding = left_padded(prompts)
+    *_, logits = lane.runner.prefill(ids, chunk=5, padding=padding)
+    for step in range(2):
+        for row, place in enumerate(lane.columns):
+            one = columns[place]
+            expected = alone(one.parts[0].model if one.parts else base, prompts[row])[-1]
+            torch.testing.assert_close(logits[row], expected, rtol=0, atol=CLOSE, msg=one.name)
+        if not step:
+            following = torch.arange(3, 3 + len(prompts))
+            prompts = [torch.cat((p, f[None])) for p, f in zip(prompts, following, strict=True)]
+            logits = lane.runner.step(following)
+
+
+def test_rewinding_forgets_the_text_after_and_nothing_else(base):
+    columns = [Column("b", base), column(base, "prefix-tuning"), column(base, "llama-excitor")]
+    (lane,) = make_lanes(columns)
+    list(lane.runner.prefill(text(8)))
+    step = text(1, seed=2).expand(3)
+    first = lane.runner.step(step)
+    lane.runner.step(text(1, seed=3).expand(3))
+    lane.runner.rewind(8)
+    torch.testing.assert_close(lane.runner.step(step), first)
 
 
 def test_rows_that_leave_take_nothing_with_them(base):

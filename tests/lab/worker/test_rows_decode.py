@@ -130,6 +130,19 @@ def test_a_column_draws_the_same_whatever_stands_beside_it(base, columns, tokeni
     assert answers(columns[:1], other, tokenizer)[0][0] != together[0]
 
 
+@pytest.mark.parametrize("penalty", [1.0, 1.4])
+def test_columns_with_prompts_of_their_own_answer_as_each_does_alone(
+    base, columns, tokenizer, penalty
+):
+    without_end(base)
+    own = tuple(text(length, seed=length).tolist() for length in (9, 3, 14, 9, 5, 11, 4))
+    sampling = Sampling(max_new_tokens=10, repetition_penalty=penalty)
+    together, _ = answers(columns, Request((), sampling, own=own, chunk=4), tokenizer)
+    for place, one in enumerate(columns):
+        expected, _ = answers([one], Request(own[place], sampling), tokenizer)
+        assert together[place] == expected[0], one.name
+
+
 @pytest.mark.parametrize(
     ("settings", "kept"),
     [

@@ -1,6 +1,6 @@
 """A column by its own forward pass, for what has no row form; same steps as `RowBatch`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -30,7 +30,9 @@ class Alone:
         self.precision = autocast(model) if whole else nullcontext()
 
     @torch.inference_mode()
-    def prefill(self, token_ids: Tensor, room: int = 0, chunk: int = 256) -> Iterator[Tensor]:
+    def prefill(
+        self, token_ids: Tensor, room: int = 0, chunk: int = 256, padding: Tensor | None = None
+    ) -> Iterator[Tensor]:
         """Read the prompt [M], a chunk at a time; the logits [1, V] after each chunk."""
         self.cache = self._new_cache()
         for part in token_ids.split(chunk):
@@ -71,18 +73,27 @@ class Alone:
 
 
 @contextmanager
-def interpolated(model: nn.Module, base: PreTrainedModel, strength: float) -> Iterator[None]:
+def interpolated(
+    model: nn.Module,
+    base: PreTrainedModel,
+    strength: float,
+    others: Sequence[tuple[nn.Module, float]] = (),
+) -> Iterator[None]:
     """Run `model` with every module on the way from the base's output to its own.
 
-    For all that changes a weight W₀ to W₁ this is the weight W₀ + strength · (W₁ - W₀).
+    For all that changes a weight W₀ to W₁ this is the weight W₀ + strength · (W₁ - W₀). What
+    `others` change is added, each at its own strength.
     """
     handles = []
-    if strength != 1.0:
-        own = bare(model)
+    if strength != 1.0 or others:
+        own, more = bare(model), [(bare(other), share) for other, share in others]
         for name, shared in base.named_modules():
-            if not next(shared.children(), None) and _differs(own.get_submodule(name), shared):
-                hook = _towards(shared, strength)
-                handles.append(own.get_submodule(name).register_forward_hook(hook))
+            mine = own.get_submodule(name)
+            added = [(part.get_submodule(name), share) for part, share in more]
+            if not next(shared.children(), None) and any(
+                _differs(one, shared) for one in (mine, *(part for part, _ in added))
+            ):
+                handles.append(mine.register_forward_hook(_towards(shared, strength, added)))
     try:
         yield
     finally:
@@ -97,8 +108,10 @@ def _differs(module: nn.Module, shared: nn.Module) -> bool:
     return not all(same_storage(one, other) for one, other in pairs)
 
 
-def _towards(shared: nn.Module, strength: float) -> Any:
+def _towards(shared: nn.Module, strength: float, others: Sequence[tuple[nn.Module, float]]) -> Any:
     def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        return torch.lerp(shared(args[0]), output, strength)
+        plain = shared(args[0])
+        changed = torch.lerp(plain, output.to(plain.dtype), strength)
+        return changed + sum(share * (other(args[0]) - plain) for other, share in others)
 
     return hook

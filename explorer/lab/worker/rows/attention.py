@@ -14,6 +14,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from explorer.lab.worker.rows.cache import SegmentCache
 from explorer.lab.worker.rows.form import ExcitorForm, PromptForm, RowForm
 from explorer.lab.worker.rows.linears import RowLinears
+from explorer.lab.worker.rows.padding import padded_mask
 from explorer.lab.worker.rows.segments import Segment
 
 Rotation = tuple[Tensor, Tensor]  # cosines, and sines with the sign of the half they act on
@@ -90,8 +91,12 @@ class RowAttention:
         rotation: Rotation,
         segments: Sequence[Segment],
         caches: Sequence[SegmentCache],
+        padding: Tensor | None = None,
     ) -> Tensor:
-        """Normed hidden states [B, M, d] to the attention's output, the cache one step further."""
+        """Normed hidden states [B, M, d] to the attention's output, the cache one step further.
+
+        `padding` [B] are the places at the beginning of each row's text that hold none.
+        """
         batch, length, _ = x.shape
         states = self.projections(x).view(batch, length, -1, self.head_dim).transpose(1, 2)
         turned = rotate(states[:, : self.heads + self.key_heads], rotation)
@@ -106,7 +111,12 @@ class RowAttention:
                 keys = keys.repeat_interleave(self.groups, dim=1)
                 keys = keys + extra.extra_keys(x[rows], turn, self.head_dim)
             keys, values = cache.put(keys, value[rows])
-            parts.append(self._attend(query[rows], keys, values))
+            past = keys.shape[2] - length
+            if padding is not None:
+                mask = padded_mask(length, past, segment.prefix, padding[rows])
+            else:
+                mask = causal_mask(length, past, x.device) if length > 1 and past else None
+            parts.append(self._attend(query[rows], keys, values, mask))
         heads = parts[0] if len(parts) == 1 else torch.cat(parts)
         if self.prompts is not None:
             self._add_prompts(heads, query)
@@ -122,8 +132,7 @@ class RowAttention:
             if stack is not None:
                 yield from (stack.down, stack.scores, stack.values)
 
-    def _attend(self, query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        length, past = query.shape[2], keys.shape[2] - query.shape[2]
+    def _attend(self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
         shape = query.shape
         if keys.shape[1] != values.shape[1]:
             # one key a query head, values shared as in the base: each group of heads becomes a
@@ -133,12 +142,14 @@ class RowAttention:
                 states.reshape(rows, self.groups, -1, self.head_dim) for states in (query, keys)
             )
             values = values.flatten(0, 1)[:, None].expand(-1, self.groups, -1, -1)
+            if mask is not None and mask.ndim == 4:
+                mask = mask.repeat_interleave(self.key_heads, dim=0)
         attended = scaled_dot_product_attention(
             query,
             keys,
             values,
-            attn_mask=causal_mask(length, past, query.device) if length > 1 and past else None,
-            is_causal=length > 1 and not past,
+            attn_mask=mask,
+            is_causal=mask is None and shape[2] > 1,
             scale=self.scaling,
             enable_gqa=keys.shape[1] != query.shape[1],
         )

@@ -57,8 +57,9 @@ class RowLayer:
         rotation: tuple[Tensor, Tensor],
         segments: Sequence[Segment],
         caches: Sequence[SegmentCache],
+        padding: Tensor | None,
     ) -> Tensor:
-        x = x + self.attention(self.before(x), rotation, segments, caches)
+        x = x + self.attention(self.before(x), rotation, segments, caches, padding)
         gate, up = self.into(self.between(x)).chunk(2, dim=-1)
         return x + self.out_of(self.activation(gate).mul_(up))
 
@@ -86,6 +87,7 @@ class RowBatch:
         self.segments: list[list[Segment]] = []
         self.caches: list[list[SegmentCache]] = []
         self.length = 0  # positions of text in the cache
+        self.padding: Tensor | None = None  # [B], places of each row's text that hold none
         self._stack(list(forms))
         self.segments = [segments_of(self.forms, index) for index in range(len(self.layers))]
         self._enter()
@@ -109,14 +111,20 @@ class RowBatch:
             layer.attention.enter(segments)
 
     @torch.inference_mode()
-    def prefill(self, token_ids: Tensor, room: int = 0, chunk: int = 256) -> Iterator[Tensor]:
-        """Read one prompt [M] in every row, a chunk at a time, with room for `room` more tokens.
+    def prefill(
+        self, token_ids: Tensor, room: int = 0, chunk: int = 256, padding: Tensor | None = None
+    ) -> Iterator[Tensor]:
+        """Read a prompt, a chunk at a time, with room for `room` more tokens.
+
+        One [M] for every row, or each row's own [B, M], of which the first `padding` [B] places
+        hold nothing.
 
         Yields the logits [B, V] after each chunk's last token; those of the last chunk are the
         answer's first. Between two chunks the caller may stop.
         """
-        self._open_caches(token_ids.shape[0] + room)
-        for part in token_ids.split(chunk):
+        self._open_caches(token_ids.shape[-1] + room)
+        self.padding = padding
+        for part in token_ids.split(chunk, dim=-1):
             yield self.forward(part.expand(len(self.forms), -1))[:, -1]
 
     @torch.inference_mode()
@@ -134,9 +142,12 @@ class RowBatch:
         """Tokens [B, M] on top of the cache; logits [B, M or 1, V] of every or the last one."""
         x = self.base.model.embed_tokens(token_ids)
         here = torch.arange(self.length, self.length + token_ids.shape[1], device=x.device)
-        rotation = self._rotation(x, self.offsets + here)
+        positions = self.offsets + here
+        if self.padding is not None:
+            positions = (positions - self.padding[:, None]).clamp(min=0)
+        rotation = self._rotation(x, positions)
         for layer, segments, caches in zip(self.layers, self.segments, self.caches, strict=True):
-            x = layer(x, rotation, segments, caches)
+            x = layer(x, rotation, segments, caches, self.padding)
         self.length += token_ids.shape[1]
         return self.head(self.norm(x if every else x[:, -1:]))
 
@@ -146,7 +157,7 @@ class RowBatch:
         return cosines[:, None], torch.cat((-first, second), dim=-1)[:, None]
 
     def _open_caches(self, room: int) -> None:
-        self.length = 0
+        self.length, self.padding = 0, None
         self.caches = [
             [SegmentCache(segment.prefix + room) for segment in segments]
             for segments in self.segments
@@ -165,6 +176,8 @@ class RowBatch:
         if not rows:
             self.caches, self.layers = [], []
             return
+        if self.padding is not None:
+            self.padding = self.padding[rows]
         for index, segments in enumerate(self.segments):
             left = []
             moved = kept_segments(segments, rows)
@@ -179,6 +192,13 @@ class RowBatch:
             self.caches[index] = [cache for _, cache in left]
         self._stack([self.forms[row] for row in rows])
         self._enter()
+
+    def rewind(self, length: int) -> None:
+        """Forget all positions of text but the first `length`."""
+        for segments, caches in zip(self.segments, self.caches, strict=True):
+            for segment, cache in zip(segments, caches, strict=True):
+                cache.length = segment.prefix + length
+        self.length = length
 
     @property
     def stack_bytes(self) -> int:

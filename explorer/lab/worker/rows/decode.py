@@ -11,6 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from explorer.catalogue.errors import ExplorerError
 from explorer.lab.worker.rows.column import Column
 from explorer.lab.worker.rows.lanes import Lane, make_lanes
+from explorer.lab.worker.rows.padding import left_padded
 from explorer.lab.worker.rows.sampling import Chooser, Draws, Sampling
 from explorer.lab.worker.rows.text import TextStream
 
@@ -60,13 +61,21 @@ Event = Read | Token | Finished
 
 @dataclass(frozen=True)
 class Request:
-    """What all columns are asked. `alternatives` is how many top tokens each step reports."""
+    """What the columns are asked. `alternatives` is how many top tokens each step reports.
+
+    `own` is a prompt a column where they are not all asked the same `prompt_ids`.
+    """
 
     prompt_ids: Sequence[int]
     sampling: Sampling = GREEDY
     seed: int = 0
     alternatives: int = 0
     chunk: int = 256  # prompt tokens that are read at once
+    own: tuple[Sequence[int], ...] = ()
+
+    def prompt_of(self, column: int) -> list[int]:
+        """The token ids that a column is asked."""
+        return list(self.own[column] if self.own else self.prompt_ids)
 
 
 def decode(
@@ -79,11 +88,12 @@ def decode(
     takes, NoRowFormError for a mix that cannot be added up.
     """
     lanes = make_lanes(columns)
-    limit = min(_room(lane.base, len(request.prompt_ids)) for lane in lanes)
-    limit = min(limit, request.sampling.max_new_tokens)
+    lengths = [len(request.prompt_of(place)) for place in range(len(columns))]
+    rooms = (_room(lane.base, length) for lane in lanes for length in lengths)
+    limit = min(*rooms, request.sampling.max_new_tokens)
     draws = Draws(request.seed)
     answers = [_LaneAnswer(lane, request, draws, limit, tokenizer) for lane in lanes]
-    total = len(request.prompt_ids) * len(answers)
+    total = sum(answer.prompt_ids.shape[-1] for answer in answers)
     read = 0
     for answer in answers:
         for tokens in answer.read():
@@ -128,10 +138,11 @@ class _LaneAnswer:
     ) -> None:
         self.lane, self.request, self.limit = lane, request, limit
         self.ends = end_tokens(lane.base, tokenizer)
-        self.prompt = torch.tensor(list(request.prompt_ids), device=lane.base.device)
+        device = lane.base.device
+        prompts = [torch.tensor(request.prompt_of(place), device=device) for place in lane.columns]
+        self.prompt_ids, self.padding = left_padded(prompts)  # [M], or [B, M] with padding
         vocabulary = lane.base.get_output_embeddings().weight.shape[0]
-        rows = len(lane.columns)
-        self.chooser = Chooser(request.sampling, draws, self.prompt, rows, vocabulary)
+        self.chooser = Chooser(request.sampling, draws, prompts, vocabulary)
         self.streams = [TextStream(tokenizer, request.sampling.stop) for _ in lane.columns]
         self.counts = 0
         self.chosen: Tensor | None = None
@@ -140,9 +151,10 @@ class _LaneAnswer:
     def read(self) -> Iterator[int]:
         """Read the prompt; yields the number of tokens of each chunk."""
         chunk, done = self.request.chunk, 0
-        for logits in self.lane.runner.prefill(self.prompt, self.limit, chunk):
+        runner = self.lane.runner
+        for logits in runner.prefill(self.prompt_ids, self.limit, chunk, self.padding):
             self.logits = logits
-            yield min(chunk, len(self.prompt) - done)
+            yield min(chunk, self.prompt_ids.shape[-1] - done)
             done += chunk
 
     def advance(self) -> None:

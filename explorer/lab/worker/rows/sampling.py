@@ -65,14 +65,16 @@ class Chooser:
     """Chooses a token a row, step after step; keeps what the repetition penalty has to know."""
 
     def __init__(
-        self, sampling: Sampling, draws: Draws, prompt_ids: Tensor, rows: int, vocabulary: int
+        self, sampling: Sampling, draws: Draws, prompts: Sequence[Tensor], vocabulary: int
     ) -> None:
+        """`prompts` are each row's token ids."""
         self.sampling, self.draws, self.steps = sampling, draws, 0
         self.seen: Tensor | None = None
         if sampling.repetition_penalty != 1.0:
-            shape = (rows, vocabulary)
-            self.seen = torch.zeros(shape, dtype=torch.bool, device=prompt_ids.device)
-            self.seen[:, prompt_ids] = True
+            shape = (len(prompts), vocabulary)
+            self.seen = torch.zeros(shape, dtype=torch.bool, device=prompts[0].device)
+            for row, prompt_ids in enumerate(prompts):
+                self.seen[row, prompt_ids] = True
 
     def __call__(self, logits: Tensor) -> Tensor:
         """Token ids [n] from logits [n, V]."""
