@@ -27,9 +27,7 @@ def is_quantized(model: nn.Module) -> bool:
 def prepare_quantized(model: nn.Module) -> nn.Module:
     """Make a freshly loaded 4-bit or 8-bit model fit for training an adapter on it; in place.
 
-    Every parameter is frozen, and on every 4-bit linear the CPU path for AVX512-BF16 is switched
-    off. That path repacks the weight at the first forward pass in evaluation mode; afterwards
-    gradients no longer flow through it, and LoRA's are 80 to 90 % wrong with only a warning.
+    Every parameter is frozen, and 4-bit linears keep their gradients (`keep_gradients`).
 
     Of `peft.prepare_model_for_kbit_training` this leaves out two things on purpose. Types stay as
     loaded: a LLaMA norm computes in float32 whatever its weight's type, the head and the embedding
@@ -38,15 +36,32 @@ def prepare_quantized(model: nn.Module) -> nn.Module:
 
     Raises QuantizedBaseError if a weight has been repacked already: it has to be loaded again.
     """
+    keep_gradients(model)
+    return model.requires_grad_(False)
+
+
+def keep_gradients(model: nn.Module) -> None:
+    """Switch off the CPU path for AVX512-BF16 on every 4-bit linear.
+
+    That path repacks the weight at the first forward pass in evaluation mode; afterwards
+    gradients no longer flow through it, and LoRA's are 80 to 90 % wrong with only a warning.
+    Unpacking is no way back: bitsandbytes rounds the scales to bfloat16 when it packs.
+
+    Raises QuantizedBaseError if a weight has been repacked already.
+    """
     for name, linear in quantized_linears(model):
         if not isinstance(linear, bnb.nn.Linear4bit):
             continue
-        state = getattr(linear.weight, "quant_state", None)
-        if getattr(state, "packing_format_for_cpu", False):
+        if is_repacked(linear):
             raise QuantizedBaseError(
                 f"{name} has been repacked by a forward pass in evaluation mode, and no gradient "
                 "flows through it any more. Load the model again and prepare it before its first "
                 "forward pass."
             )
         linear.support_avx512bf16_for_cpu = False
-    return model.requires_grad_(False)
+
+
+def is_repacked(linear: nn.Module) -> bool:
+    """Whether bitsandbytes has repacked this linear's weight for evaluation on a CPU."""
+    state = getattr(linear.weight, "quant_state", None)
+    return bool(getattr(state, "packing_format_for_cpu", False))

@@ -10,6 +10,7 @@ from transformers import Cache, PreTrainedConfig
 
 from explorer.catalogue.errors import ExplorerError
 from explorer.methods.attention import PositionEmbeddings, family
+from explorer.methods.quantization import keep_gradients
 
 AttentionOutput = tuple[Tensor, Tensor | None]
 
@@ -141,6 +142,8 @@ class LlamaTuner(BaseTuner):
                 f"{self.method} needs the attention of a LLaMA (model_type llama, or the text "
                 f"model of llama4), and this model is {kind!r}."
             )
+        if not peft_config.inference_mode:
+            keep_gradients(model)
         self._targets = set(self.find_targets(peft_config, model, attentions))
 
     def find_targets(

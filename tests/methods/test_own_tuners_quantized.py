@@ -6,7 +6,12 @@ import torch
 from peft import get_peft_model
 
 from explorer.catalogue.errors import ExplorerError
+from explorer.methods import build_config
+from explorer.methods.quantization import QuantizedBaseError, quantized_linears
+from tests.methods import contract
 from tests.methods.comparing import gradients, logits, randomise, relative
+
+OWN = ("llama-adapter-v1", "llama-adapter-v2", "llama-excitor")
 
 
 def quantize(model, build):
@@ -29,7 +34,6 @@ def four_bit(kind):
             quant_type=kind,
         )
         quantized.load_state_dict(linear.state_dict())
-        quantized.support_avx512bf16_for_cpu = False  # else an eval pass spoils later gradients
         return quantized.to("cpu")
 
     return build
@@ -89,3 +93,20 @@ def test_an_8_bit_base_trains_and_generates(tiny_llama, own_config, token_ids):
     assert relative(logits(small.eval(), token_ids), logits(full.eval(), token_ids)) < 0.1
     assert relative(gradients(small, token_ids), gradients(full, token_ids)) < 0.2
     small.eval().generate(input_ids=token_ids, max_new_tokens=2)
+
+
+@pytest.mark.parametrize("method_id", OWN)
+def test_get_peft_model_keeps_the_gradients_of_a_base_that_trains(method_id):
+    model = contract.quantized()
+    for _, linear in quantized_linears(model):
+        linear.support_avx512bf16_for_cpu = True  # as on a processor with AVX512-BF16
+    get_peft_model(model, build_config(method_id, contract.TINY.get(method_id)))
+    assert not any(linear.support_avx512bf16_for_cpu for _, linear in quantized_linears(model))
+
+
+@pytest.mark.parametrize("method_id", OWN)
+def test_get_peft_model_refuses_a_base_whose_gradients_are_lost(method_id):
+    model = contract.quantized()
+    next(quantized_linears(model))[1].weight.quant_state.packing_format_for_cpu = True
+    with pytest.raises(QuantizedBaseError, match="Load the model again"):
+        get_peft_model(model, build_config(method_id, contract.TINY.get(method_id)))
