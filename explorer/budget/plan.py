@@ -1,6 +1,5 @@
 """A plan: what to fine-tune or run, how, and on what. The calculator's whole input."""
 
-import math
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -82,14 +81,15 @@ class Plan(Record):
     devices: int = Field(default=1, ge=1, le=100_000)
     sharding: str = "none"
     efficiency: float | None = Field(default=None, gt=0, le=1)
-    price_per_hour: float | None = Field(default=None, ge=0, le=1e6)  # US dollars a device
+    price_per_hour: float | None = Field(default=None, ge=0, le=1_000_000)  # US dollars a device
     grid_intensity: float = Field(default=0.445, ge=0, le=5)  # kg CO2e a kWh
 
     @field_validator("*", mode="before")
     @classmethod
     def _is_finite(cls, value: Any) -> Any:
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError("it takes a finite number")
+        numeric = isinstance(value, float | str)
+        if numeric and str(value).strip().lower().lstrip("+-") in ("nan", "inf", "infinity"):
+            raise ValueError("a finite number")
         return value
 
     @model_validator(mode="after")
@@ -141,13 +141,10 @@ def make_plan(**values: Any) -> Plan:
     try:
         return Plan(**values)
     except ValidationError as error:
-        told = []
-        for detail in error.errors()[:4]:
-            key = ".".join(str(part) for part in detail["loc"])
-            message = detail["msg"].removeprefix("Value error, ")
-            shown = repr(detail["input"])[:60]
-            told.append(f"{key} = {shown}: {_allowed(detail, message)}" if key else message)
-        raise ExplorerError("; ".join(told).rstrip(".") + ".") from error
+        told = [_told(detail) for detail in error.errors()[:4]]
+        sentence = "; ".join(told)
+        end = "" if sentence.endswith("?") else "."
+        raise ExplorerError(sentence.rstrip(".") + end) from error
 
 
 def changed(plan: Plan, **values: Any) -> Plan:
@@ -155,13 +152,31 @@ def changed(plan: Plan, **values: Any) -> Plan:
     return make_plan(**(dict(plan) | values))
 
 
-def _allowed(detail: Any, message: str) -> str:
-    limits = detail.get("ctx") or {}
-    words = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
-    for key, word in words.items():
-        if key in limits:
-            return f"it takes {word} {limits[key]:,}"
-    return message[:1].lower() + message[1:]
+def _told(detail: Any) -> str:
+    message = detail["msg"].removeprefix("Value error, ")
+    key = ".".join(str(part) for part in detail["loc"])
+    if not key:
+        return message
+    shown = str(detail["input"])[:60]
+    return f"{key} = {shown}: it takes {_allowed(key, detail, message)}"
+
+
+def _allowed(key: str, detail: Any, message: str) -> str:
+    """What the setting takes: its choices, or its kind of number and its range."""
+    if "expected" in (detail.get("ctx") or {}):
+        return str(detail["ctx"]["expected"])
+    field = Plan.model_fields.get(key)
+    limits = {
+        name: getattr(limit, name)
+        for limit in (field.metadata if field else ())
+        for name in ("ge", "gt", "le")
+        if hasattr(limit, name)
+    }
+    if not limits:
+        return message[:1].lower() + message[1:]
+    kind = "a whole number" if "int" in str(field.annotation) else "a number"
+    low = f"from {limits['ge']:,}" if "ge" in limits else f"above {limits['gt']:,}"
+    return f"{kind} {low} to {limits['le']:,}"
 
 
 def _one_of(kind: str, value: str, known: Any) -> None:
