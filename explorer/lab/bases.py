@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from explorer.catalogue.errors import ExplorerError, UnknownNameError, unknown
 from explorer.catalogue.load import load_folder
 from explorer.catalogue.record import Record
+from explorer.lab.folders import cache_folder
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 EMBEDDED = "smollm2-135m-instruct"
@@ -81,12 +82,6 @@ class Base:
         """The folder's config.json (empty for a GGUF folder, which holds its shape inside)."""
         path = self.folder / "config.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
-def cache_folder() -> Path:
-    """Where converted checkpoints are kept: $EXPLORER_CACHE or a folder in the user's cache."""
-    chosen = os.environ.get("EXPLORER_CACHE")
-    return Path(chosen) if chosen else Path.home() / ".cache" / "llama-peft-explorer"
 
 
 @cache

@@ -11,6 +11,7 @@ from explorer.catalogue.knob import LINEARS
 from explorer.catalogue.method import Method
 from explorer.catalogue.record import Record
 from explorer.lab.bases import EMBEDDED
+from explorer.lab.datasets import find_task
 from explorer.lab.words import check
 
 Quantization = Literal["none", "int8", "nf4"]
@@ -76,7 +77,7 @@ def make_job(
     Raises UnknownNameError for an unknown task, method or knob, and ExplorerError with the allowed
     range for a value outside it.
     """
-    chosen, tuned = catalogue.task(task), catalogue.method(method)
+    chosen, tuned = find_task(task), catalogue.method(method)
     if tuned.unsupported or tuned.lab is None:
         raise ExplorerError(f"{tuned.name} does not run here: {tuned.unsupported}")
     defaults = {

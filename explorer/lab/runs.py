@@ -16,6 +16,7 @@ import psutil
 from pydantic import BaseModel
 
 from explorer.catalogue.errors import ExplorerError, UnknownNameError
+from explorer.lab.folders import runs_folder
 from explorer.lab.job import TrainJob
 
 JOB, EVENTS, RESULT, OWNER, STOP = "job.json", "events.jsonl", "result.json", "owner.json", "stop"
@@ -174,11 +175,6 @@ class Run:
         lines = log.read_text(errors="replace").splitlines() if log.exists() else []
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return last or "the process that ran it ended without a word"
-
-
-def runs_folder() -> Path:
-    """$EXPLORER_RUNS, or `runs` in the folder one works in."""
-    return Path(os.environ.get("EXPLORER_RUNS", "runs")).absolute()
 
 
 def create_run(job: TrainJob) -> Run:

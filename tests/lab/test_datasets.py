@@ -16,7 +16,7 @@ def test_rows_are_read_in_order():
     [
         ('{"prompt": "a", "completion": "b"}\n{"prompt"', r"rows\.jsonl, line 2: not JSON"),
         ('{"prompt": "a"}', r"line 1: completion: Field required"),
-        ('{"prompt": "", "completion": "b"}', r"line 1: prompt: .*at least 1 char"),
+        ('{"prompt": "a", "completion": ""}', r"line 1: completion: .*at least 1 char"),
         ('{"prompt": "a", "completion": "b", "x": 1}', r"line 1: x: Extra inputs"),
     ],
 )

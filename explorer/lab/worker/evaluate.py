@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from explorer.catalogue.errors import ExplorerError
 from explorer.catalogue.task import Metric
 from explorer.lab.datasets import Row
 from explorer.lab.events import Example
@@ -19,6 +20,7 @@ from explorer.lab.worker.text import (
     IGNORED,
     Batch,
     Encoded,
+    encode_plain,
     encode_row,
     end_ids,
     messages_of,
@@ -63,8 +65,10 @@ def evaluate(model: nn.Module, tokenizer: Any, held: HeldOut) -> Iterator[Evalua
     examples: list[Example] = []
     losses: list[float] = []
     for first in range(0, len(held.rows), ROWS_AT_ONCE):
-        rows = held.rows[first : first + ROWS_AT_ONCE]
-        encoded = encode_rows(tokenizer, rows, held.system, held.max_length)
+        taken = held.rows[first : first + ROWS_AT_ONCE]
+        whole = encode_rows(tokenizer, taken, held.system, held.max_length, first + 1)
+        pairs = [_asked(tokenizer, *pair) for pair in zip(taken, whole, strict=True)]
+        rows, encoded = [row for row, _ in pairs], [ids for _, ids in pairs]
         decoding = Decoding(model, pad_id(tokenizer))
         logits = decoding.start([row.input_ids[: row.answer_start] for row in encoded])
         yield None
@@ -151,10 +155,36 @@ def forward(model: nn.Module, batch: Batch, wrapped: nn.Module | None = None) ->
 
 
 def encode_rows(
-    tokenizer: Any, rows: Sequence[Row], system: str | None, max_length: int
+    tokenizer: Any, rows: Sequence[Row], system: str | None, max_length: int, first: int = 1
 ) -> list[Encoded]:
-    """Every row as token ids; raises ExplorerError for one that is too long."""
-    return [
-        encode_row(tokenizer, messages_of(row.prompt, system), row.completion, max_length)
-        for row in rows
+    """Every row as token ids; raises ExplorerError naming the row that is too long.
+
+    `first` is the number of the first row, as a person counts them.
+    """
+    encoded = []
+    for number, row in enumerate(rows, start=first):
+        try:
+            encoded.append(_encoded(tokenizer, row, system, max_length))
+        except ExplorerError as error:
+            raise ExplorerError(f"Row {number} does not fit: {error}") from error
+    return encoded
+
+
+def _encoded(tokenizer: Any, row: Row, system: str | None, max_length: int) -> Encoded:
+    if not row.prompt:
+        return encode_plain(tokenizer, row.completion, max_length)
+    history = [message.model_dump() for message in row.history]
+    messages = messages_of(row.prompt, system, history)
+    return encode_row(tokenizer, messages, row.completion, max_length)
+
+
+def _asked(tokenizer: Any, row: Row, encoded: Encoded) -> tuple[Row, Encoded]:
+    """How a held-out row is asked: of a plain text the second half is to be continued."""
+    if row.prompt:
+        return row, encoded
+    half = max(1, len(encoded.input_ids) // 2)
+    texts = [
+        tokenizer.decode(part, skip_special_tokens=True)
+        for part in (encoded.input_ids[:half], encoded.input_ids[half:])
     ]
+    return Row(prompt=texts[0], completion=texts[1] or " "), Encoded(encoded.input_ids, half)

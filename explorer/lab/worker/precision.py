@@ -8,7 +8,7 @@ from functools import cache
 
 import torch
 
-from explorer.lab.bases import cache_folder
+from explorer.lab.folders import cache_folder
 from explorer.lab.job import Precision
 from explorer.lab.runs import write_atomically
 

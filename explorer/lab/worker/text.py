@@ -28,10 +28,14 @@ class Encoded:
         return (IGNORED,) * self.answer_start + self.input_ids[self.answer_start :]
 
 
-def messages_of(prompt: str, system: str | None) -> list[Message]:
-    """A conversation of one question, with a system message where there is one."""
-    opening = [] if system is None else [{"role": "system", "content": system}]
-    return [*opening, {"role": "user", "content": prompt}]
+def messages_of(prompt: str, system: str | None, history: Sequence[Message] = ()) -> list[Message]:
+    """A conversation that ends with a question.
+
+    `system` opens it, unless the history brings its own system message.
+    """
+    begun = bool(history) and history[0]["role"] == "system"
+    opening = [] if system is None or begun else [{"role": "system", "content": system}]
+    return [*opening, *history, {"role": "user", "content": prompt}]
 
 
 def encode_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[int]:
@@ -65,9 +69,22 @@ def encode_row(
     """
     prompt = encode_prompt(tokenizer, messages)
     ids = (*prompt, *_answer_ids(tokenizer, messages, answer))
-    if len(ids) > max_length:
-        raise ExplorerError(f"a row has {len(ids)} tokens, more than max_length = {max_length}.")
-    return Encoded(ids, len(prompt))
+    return _limited(Encoded(ids, len(prompt)), max_length)
+
+
+def encode_plain(tokenizer: PreTrainedTokenizerBase, text: str, max_length: int) -> Encoded:
+    """Text without a template: every token but the first is learnt, and the end of the text."""
+    start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    ids = (*start, *_ids(tokenizer, text, split_special_tokens=True), tokenizer.eos_token_id)
+    return _limited(Encoded(ids, 1), max_length)
+
+
+def _limited(row: Encoded, max_length: int) -> Encoded:
+    if len(row.input_ids) > max_length:
+        raise ExplorerError(
+            f"it has {len(row.input_ids):,} tokens, more than max_length = {max_length:,}."
+        )
+    return row
 
 
 def render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> str:

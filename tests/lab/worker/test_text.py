@@ -70,7 +70,7 @@ def test_a_template_that_strips_the_answer_is_followed(tiny_base):
 
 
 def test_a_row_that_is_too_long_is_refused_with_its_length(tokenizer):
-    with pytest.raises(ExplorerError, match=r"a row has \d+ tokens, more than max_length = 20"):
+    with pytest.raises(ExplorerError, match=r"it has \d+ tokens, more than max_length = 20"):
         encode_row(tokenizer, messages_of("x" * 50, None), "y", 20)
 
 

@@ -163,7 +163,7 @@ def test_divergence_fails_with_its_reason_and_keeps_the_last_good_adapter(
     ("changes", "reason"),
     [
         ({"max_length": 1000}, "max_length = 1000 is more than the 512 positions"),
-        ({"max_length": 40}, "a row has"),
+        ({"max_length": 40}, "Row 2 does not fit: it has"),
         ({"task": "coyp"}, "There is no task 'coyp'. Did you mean 'copy'?"),
         ({"base": "nowhere"}, "There is no base 'nowhere'"),
         ({"knobs": {"target_modules": ["q_prjo"]}}, "Did you mean 'q_proj'?"),
