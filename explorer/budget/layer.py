@@ -35,7 +35,8 @@ class Setting:
     """How a step runs: sizes are bytes a number.
 
     `stream` is the type of the hidden states and of the unquantized weights, `compute` what a
-    quantized linear multiplies in, `adapter` what an adapter's weights are held in and `own` the
+    quantized linear multiplies in, `adapter` what an adapter's weights are held in, `low_rank` what
+    A x and B A x are computed in (as `adapter`, unless autocast makes it 16-bit) and `own` the
     gradient of a weight of the model itself.
     """
 
@@ -45,6 +46,7 @@ class Setting:
     compute: int
     adapter: int = FLOAT32
     own: int = FLOAT32
+    low_rank: int = FLOAT32
     quantization: str = "none"  # or "4bit", "int8"
     attention: Attention = "sdpa"
     masked: bool = False  # padded sequences: an explicit mask, key-value heads repeated
@@ -148,15 +150,18 @@ class _Run:
         self, x: Value, y: Value, widths: tuple[int, int], act: SiteAct, label: str
     ) -> Value:
         tape, (d_in, d_out), size = self.tape, widths, self.setting.adapter
+        math = self.setting.low_rank
         wide = tape.cast(x, size, f"{label}: input for the adapter")
         if act.dropout:
             mask = 1 if self.setting.on_gpu else size
             wide = tape.dropout(wide, mask, f"{label}: input after dropout")
+        # peft widens the input to the adapter's type, and autocast makes a copy of that.
+        wide = tape.cast(wide, math, f"{label}: input for the adapter")
         down = tape.linear(wide, d_in, act.rank, f"{label}: A x", size * d_in * act.rank)
         up = tape.linear(down, act.rank, d_out, f"{label}: B A x", size * d_out * act.rank)
         if act.dora:
             magnitude = size * d_out
-            y = tape.weigh(tape.cast(y, size, f"{label}: output"), magnitude, f"{label}: m W x")
+            y = tape.weigh(tape.cast(y, math, f"{label}: output"), magnitude, f"{label}: m W x")
             up = tape.weigh(up, magnitude, f"{label}: m B A x")
         scaled = tape.scale(up, f"{label}: scaled")
         total = tape.add(y, scaled, label)

@@ -69,6 +69,7 @@ def setting_of(resolved: Resolved) -> Setting:
         stream=int(BYTES[plan.parameter_dtype]),
         compute=int(BYTES[plan.compute_dtype]),
         adapter=trained_size(resolved),
+        low_rank=int(BYTES[plan.compute_dtype]) if plan.autocast else trained_size(resolved),
         own=int(BYTES[plan.parameter_dtype]),
         quantization="4bit" if plan.quantization in FOUR_BIT else plan.quantization,
         attention=plan.attention,

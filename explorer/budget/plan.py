@@ -57,6 +57,7 @@ class Plan(Record):
     parameter_dtype: Dtype = "bfloat16"
     compute_dtype: Dtype = "bfloat16"
     adapter_dtype: Dtype = "float32"
+    autocast: bool = False  # low-rank products of float32 adapters in the compute type
     # training
     optimizer: str = "adamw"
     optimizer_dtype: Dtype | None = None  # of its states; as the trained weights unless said

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from explorer.budget.gguf import BLOCKS, FILES, gguf_parts
 from explorer.budget.params import count_parameters
 from explorer.budget.sites import Site, all_sites
 from explorer.catalogue.architecture import Architecture
@@ -13,6 +14,8 @@ NESTED_BLOCK = 256  # scales that share a scale in double quantization
 CODE_TABLE = 16 * 4  # the sixteen levels, float32, kept by every module
 NESTED_TABLE = 256 * 4  # the dynamic 8-bit map, float32, kept by every module
 OFFSET = 4  # the mean of the scales, float32
+GGUF_FILES = tuple(FILES)
+UNQUANTIZED = ("f32", "f16", "bf16")  # of GGUF's types
 
 
 @dataclass(frozen=True)
@@ -132,89 +135,8 @@ def kept_sentences(arch: Architecture, quantization: Quantization) -> tuple[str,
     return tuple(told)
 
 
-# Bytes of a block and numbers in it, from ggml's block structures.
-GGUF_BLOCKS = {
-    "f32": (4, 1),
-    "f16": (2, 1),
-    "bf16": (2, 1),
-    "q8_0": (34, 32),
-    "q5_1": (24, 32),
-    "q5_0": (22, 32),
-    "q4_1": (20, 32),
-    "q4_0": (18, 32),
-    "q6_k": (210, 256),
-    "q5_k": (176, 256),
-    "q4_k": (144, 256),
-    "q3_k": (110, 256),
-    "q2_k": (84, 256),
-}
-# File types: the block of most linears, and the one of those that llama.cpp holds finer.
-GGUF_FILES = {
-    "f16": ("f16", "f16"),
-    "bf16": ("bf16", "bf16"),
-    "q8_0": ("q8_0", "q8_0"),
-    "q6_k": ("q6_k", "q6_k"),
-    "q5_k_m": ("q5_k", "q6_k"),
-    "q5_k_s": ("q5_k", "q5_k"),
-    "q4_k_m": ("q4_k", "q6_k"),
-    "q4_k_s": ("q4_k", "q5_k"),
-    "q4_1": ("q4_1", "q4_1"),
-    "q4_0": ("q4_0", "q4_0"),
-}
-
-
 def _gguf_bytes(arch: Architecture, quantization: Quantization) -> WeightBytes:
-    """Sizes by llama.cpp's rules for LLaMA: head in q6_k, half of v and down finer in the mixes."""
-    name = quantization.kind.removeprefix("gguf-")
-    usual, finer = GGUF_FILES[name]
-    by_part: dict[str, int] = {}
-    counted = 0
-    for site in all_sites(arch):
-        if site.name == "lm_head" and arch.tie_word_embeddings:
-            continue
-        kind = _gguf_type(arch, site, name, (usual, finer))
-        counted += site.weight
-        by_part[kind] = by_part.get(kind, 0) + _gguf_size(site.weight, site.d_in, kind)
-    experts = sum(
-        numbers
-        for part, numbers in count_parameters(arch).by_component.items()
-        if part.startswith("experts.")
-    )
-    by_part[usual] = by_part.get(usual, 0) + _gguf_size(experts, arch.hidden_size, usual)
-    rest = count_parameters(arch).total - counted - experts
-    by_part["f32"] = by_part.get("f32", 0) + 4 * rest
+    parts = gguf_parts(arch, quantization.kind.removeprefix("gguf-"))
+    kept = sum(size // BLOCKS[kind][0] for kind, size in parts.items() if kind in UNQUANTIZED)
     told = ("Norms and biases are float32; the head is q6_k where the rest is coarser.",)
-    return WeightBytes(sum(by_part.values()), by_part, counted + experts, told)
-
-
-def _gguf_type(arch: Architecture, site: Site, name: str, kinds: tuple[str, str]) -> str:
-    usual, finer = kinds
-    if site.in_vision or site.name == "router":
-        return "f16" if site.in_vision else "f32"
-    is_head = site.name == "lm_head" or (site.kind == "embedding" and arch.tie_word_embeddings)
-    if is_head:
-        return "q6_k" if usual.startswith(("q4", "q5")) else usual
-    if site.name in ("v_proj", "down_proj") and site.layer is not None:
-        if name.endswith("_m") and _has_more_bits(site.layer, arch.num_hidden_layers):
-            return finer
-        if name == "q4_k_s" and site.layer < _first_layers(arch, site):
-            return finer
-    return usual
-
-
-def _first_layers(arch: Architecture, site: Site) -> int:
-    """Layers from the bottom that q4_k_s holds in q5_k: four for v, an eighth for down."""
-    return 4 if site.name == "v_proj" else arch.num_hidden_layers // 8
-
-
-def _has_more_bits(layer: int, layers: int) -> bool:
-    """The first and the last eighth, and every third layer between."""
-    eighth = layers // 8
-    return layer < eighth or layer >= 7 * layers // 8 or (layer - eighth) % 3 == 2
-
-
-def _gguf_size(numbers: int, row: int, kind: str) -> int:
-    size, block = GGUF_BLOCKS[kind]
-    if row % block:  # llama.cpp falls back where rows do not fill blocks
-        size, block = GGUF_BLOCKS["q8_0"] if row % 32 == 0 else GGUF_BLOCKS["f16"]
-    return numbers // block * size
+    return WeightBytes(sum(parts.values()), parts, count_parameters(arch).total - kept, told)
