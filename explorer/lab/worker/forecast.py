@@ -48,6 +48,8 @@ def _forecast(job: TrainJob, loaded: Loaded, rows: Sequence[Encoded]) -> dict[st
             double_quantization=job.double_quantization and job.quantization == "nf4",
             parameter_dtype=held,
             compute_dtype=held,
+            autocast=True,
+            master_weights=True,
             batch=job.batch_size,
             length=length,
             padded=padded,

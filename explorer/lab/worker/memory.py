@@ -72,6 +72,10 @@ class PeakMemory:
         else:
             self.trace = Allocations(self.device.type, storages(model))
 
+    def allocating(self) -> AbstractContextManager[Any]:
+        """What to make things in that stay for the whole training."""
+        return nullcontext() if self.device.type == "cuda" else self.trace
+
     def watching(self, step: int, size: tuple[int, int]) -> AbstractContextManager[Any]:
         """What to run a step in; `size` is the batch's places, and those with logits."""
         if self.device.type == "cuda":

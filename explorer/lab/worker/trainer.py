@@ -15,6 +15,7 @@ from explorer.catalogue.errors import ExplorerError
 from explorer.lab.job import TrainJob
 from explorer.lab.worker.evaluate import answer_loss, forward
 from explorer.lab.worker.memory import PeakMemory
+from explorer.lab.worker.optimizer import adamw, held_bytes
 from explorer.lab.worker.text import Batch, Encoded, batches, collate
 
 
@@ -58,9 +59,8 @@ class Trainer:
         self.accelerator = accelerator(self.device.type == "cpu")
         self.trainable = [p for p in model.parameters() if p.requires_grad]
         self.memory = PeakMemory(model)
-        optimizer = torch.optim.AdamW(
-            self.trainable, lr=job.learning_rate, weight_decay=job.weight_decay, fused=True
-        )
+        with self.memory.allocating():
+            optimizer = adamw(self.trainable, job.weight_decay)
         self.wrapped, self.optimizer = self.accelerator.prepare(model, optimizer)
 
     def steps(self) -> Iterator[Done | None]:
@@ -124,14 +124,13 @@ class Trainer:
         """Peak bytes, and what they were: the model, gradients, optimizer state and the rest."""
         peak = self.memory.read()
         trainable = sum(p.nbytes for p in self.trainable)
-        state = self.optimizer.state.values()
+        state, masters = held_bytes(self.optimizer)
         held = {
             "base": self.memory.held - trainable,
             "trainable": trainable,
             "gradients": trainable,
-            "optimizer": sum(
-                t.nbytes for s in state for t in s.values() if isinstance(t, torch.Tensor)
-            ),
+            "optimizer": state,
+            "master_copies": masters,
         }
         return peak, held | {"activations": peak - sum(held.values())}
 

@@ -29,15 +29,12 @@ def view(base: PreTrainedModel) -> PreTrainedModel:
 
 
 def privatize(model: nn.Module, base: PreTrainedModel) -> int:
-    """Give every trainable parameter that shares the base's storage its own; returns the bytes.
-
-    16-bit weights become float32, as an optimizer over them needs; compute under autocast.
-    """
+    """Give every trainable parameter that shares the base's storage its own; returns the bytes."""
     shared = {parameter.untyped_storage().data_ptr() for parameter in base.parameters()}
     copied = 0
     for parameter in model.parameters():
         if parameter.requires_grad and parameter.untyped_storage().data_ptr() in shared:
-            parameter.data = parameter.data.to(torch.float32, copy=True)
+            parameter.data = parameter.data.clone()
             copied += parameter.nbytes
     return copied
 

@@ -19,7 +19,7 @@ def loaded(shelf, tiny_base):
 
 
 def take(shelf, name, **options) -> Loaded:
-    """The base, after what is said while it loads."""
-    *said, found = shelf.get(name, precision="float32", **options)
+    """The base, after what is said while it loads; in float32 unless told."""
+    *said, found = shelf.get(name, **{"precision": "float32"} | options)
     assert all(isinstance(words, str) for words in said)
     return found

@@ -11,7 +11,8 @@ from explorer.lab.worker.view import privatize
 from explorer.methods.attach import attach
 from tests.lab.worker.conftest import take
 
-METHODS = ["lora", "llama-adapter-v1", "llama-adapter-v2", "llama-excitor", "full", "ia3"]
+RACE = ["lora", "qlora", "llama-adapter-v1", "llama-adapter-v2", "llama-excitor", "full"]
+CASES = [(method, kind) for kind in ("float32", "bfloat16") for method in RACE]
 
 
 def job(method, **changes):
@@ -40,10 +41,10 @@ def rows(loaded):
     return encode_rows(loaded.tokenizer, given, None, 400)
 
 
-@pytest.mark.parametrize("method", [*METHODS, "qlora"])
-def test_the_forecast_is_what_is_then_measured(shelf, base, rows, method):
+@pytest.mark.parametrize(("method", "precision"), [*CASES, ("ia3", "float32")])
+def test_the_forecast_is_what_is_then_measured(shelf, base, rows, method, precision):
     asked = job(method, quantization="nf4" if method == "qlora" else "none")
-    loaded = take(shelf, base, quantization=asked.quantization)
+    loaded = take(shelf, base, quantization=asked.quantization, precision=precision)
     said = forecast_run(asked, loaded, rows)
     model = attach(loaded.view(), method, asked.knobs)
     privatize(model, loaded.model)
@@ -51,8 +52,10 @@ def test_the_forecast_is_what_is_then_measured(shelf, base, rows, method):
     for _ in training.steps():
         pass
     assert said["trainable"] == sum(p.numel() for p in training.trainable)
-    assert said["bytes"] == pytest.approx(training.peak()[0], rel=0.1)
-    assert said["terms"]["adapter"] in (training.peak()[1]["trainable"], 0)
+    peak, parts = training.peak()
+    assert said["bytes"] == pytest.approx(peak, rel=0.1)
+    assert said["terms"]["adapter"] in (parts["trainable"], 0)
+    assert said["terms"]["master_copies"] == parts["master_copies"]
 
 
 def test_only_batches_that_no_other_exceeds_are_forecast():

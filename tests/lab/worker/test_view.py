@@ -66,10 +66,10 @@ def test_only_what_trains_is_copied(base):
     assert private == [n for n, _ in model.named_parameters() if "norm" in n]
 
 
-def test_sixteen_bit_weights_train_as_float32_copies(base):
+def test_what_is_copied_keeps_its_type_and_stays_tied(base):
     model = attach(view(base.bfloat16()), "full")
     privatize(model, base)
-    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
     assert model.lm_head.weight is model.model.embed_tokens.weight
 
 
