@@ -3,28 +3,29 @@
 import hashlib
 import json
 import os
-from dataclasses import dataclass
 from functools import cache
-from pathlib import Path, PurePosixPath
-from typing import Literal
+from pathlib import Path
 
 from huggingface_hub import try_to_load_from_cache
 from pydantic import Field, model_validator
 
-from explorer.catalogue.errors import ExplorerError, UnknownNameError, unknown
+from explorer.catalogue.errors import UnknownNameError, unknown
 from explorer.catalogue.load import load_folder
 from explorer.catalogue.record import Record
+from explorer.lab.base_folder import (
+    MANIFEST,
+    Base,
+    BaseMissingError,
+    UnfitBaseError,
+    folder_base,
+    manifest_problem,
+)
 from explorer.lab.folders import cache_folder
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 EMBEDDED = "smollm2-135m-instruct"
-MANIFEST = "complete.json"  # written last: the files that a conversion made, their sizes and sums
 
 Sha256 = Field(pattern=r"^[0-9a-f]{64}$")
-
-
-class BaseMissingError(ExplorerError):
-    """A base that is registered but not on this machine, or whose files are damaged."""
 
 
 class Wheel(Record):
@@ -63,25 +64,6 @@ class Checkpoint(Record):
         if sum(place is not None for place in (self.wheel, self.hub, self.folder)) != 1:
             raise ValueError("needs exactly one of [wheel], [hub] and folder")
         return self
-
-
-@dataclass(frozen=True)
-class Base:
-    """A base that is on this machine: its id, the folder to load, and the GGUF file in it if any.
-
-    `form` is how the folder holds its weights; `manifest` says whether sums can be checked.
-    """
-
-    id: str
-    folder: Path
-    form: Literal["safetensors", "gguf"] = "safetensors"
-    gguf_file: str | None = None
-
-    @property
-    def config(self) -> dict[str, object]:
-        """The folder's config.json (empty for a GGUF folder, which holds its shape inside)."""
-        path = self.folder / "config.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 @cache
@@ -139,29 +121,21 @@ def converted_folder(found: Checkpoint) -> Path:
     return cache_folder() / "bases" / found.id
 
 
-def folder_base(name: str, folder: Path) -> Base:
-    """A local folder as a base: safetensors beside a config.json, or one GGUF file.
+def stored_quantization(name: str, asked: str) -> str:
+    """How a base is held when `asked` is wanted of it: one that is stored quantized stays so.
 
-    Pickled weights (`pytorch_model.bin`) are refused: loading them runs code.
+    Raises UnfitBaseError for another quantization than the stored one. What is not on this machine
+    is taken to be as asked.
     """
-    if not folder.is_dir():
-        raise UnknownNameError(f"There is no folder {name!r} to load as a base.")
-    if any(folder.glob("*.safetensors")):
-        if not (folder / "config.json").is_file():
-            raise BaseMissingError(f"{name}: the folder has safetensors but no config.json.")
-        return Base(name, folder)
-    gguf = sorted(folder.glob("*.gguf"))
-    if len(gguf) == 1:
-        return Base(name, folder, "gguf", gguf[0].name)
-    if len(gguf) > 1:
-        names = ", ".join(path.name for path in gguf[:4])
-        raise BaseMissingError(f"{name}: the folder has several GGUF files ({names}); keep one.")
-    pickled = [path.name for path in folder.glob("*.bin")]
-    reason = f"only pickled weights ({pickled[0]}), which run code" if pickled else "no weights"
-    raise BaseMissingError(
-        f"{name}: the folder has {reason}. A base needs config.json with *.safetensors, or one "
-        "*.gguf file."
-    )
+    try:
+        base = find_base(name, allow_paths=True)
+    except (BaseMissingError, UnknownNameError):
+        return asked
+    if base.quantization != "none" and asked not in ("none", base.quantization):
+        raise UnfitBaseError(
+            f"{base.id} is stored in {base.quantization}: it cannot be loaded in {asked}."
+        )
+    return asked if base.quantization == "none" else base.quantization
 
 
 def _converted(found: Checkpoint) -> Base:
@@ -173,24 +147,6 @@ def _converted(found: Checkpoint) -> Base:
             f"{'fetch it' if not folder.exists() else 'make it again'}."
         )
     return Base(found.id, folder)
-
-
-def manifest_problem(folder: Path) -> str | None:
-    """What is wrong with a converted folder, by the sizes in its manifest; None when whole."""
-    if not folder.exists():
-        return "is not on this machine yet"
-    try:
-        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
-        sizes = {PurePosixPath(name).name: int(entry["bytes"]) for name, entry in files.items()}
-    except (OSError, ValueError, KeyError, TypeError):
-        return "is incomplete (its conversion did not finish)"
-    for name, size in sizes.items():
-        path = folder / name
-        if not path.is_file():
-            return f"is damaged ({name} is missing)"
-        if path.stat().st_size != size:
-            return f"is damaged ({name} has {path.stat().st_size:,} bytes instead of {size:,})"
-    return None
 
 
 def verify(base: Base) -> None:

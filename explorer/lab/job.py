@@ -10,7 +10,7 @@ from explorer.catalogue.errors import ExplorerError, unknown
 from explorer.catalogue.knob import LINEARS
 from explorer.catalogue.method import Method
 from explorer.catalogue.record import Record
-from explorer.lab.bases import EMBEDDED
+from explorer.lab.bases import EMBEDDED, stored_quantization
 from explorer.lab.datasets import find_task
 from explorer.lab.words import check
 
@@ -92,6 +92,9 @@ def make_job(
     }
     decided = {name: value for name, value in given.items() if value is not None}
     values = defaults | decided
+    values["quantization"] = stored_quantization(
+        values.get("base", EMBEDDED), values["quantization"]
+    )
     if values["quantization"] != "none" and not tuned.works_on_4bit:
         raise ExplorerError(
             f"{tuned.name} does not train on a quantized base "

@@ -19,16 +19,8 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from packaging.version import Version
 
 from explorer.catalogue.errors import ExplorerError
-from explorer.lab.bases import (
-    Base,
-    Checkpoint,
-    Hub,
-    Wheel,
-    checkpoint,
-    converted_folder,
-    find_base,
-    manifest_problem,
-)
+from explorer.lab.base_folder import Base, folder_base, gguf_cache, manifest_problem
+from explorer.lab.bases import Checkpoint, Hub, Wheel, checkpoint, converted_folder, find_base
 
 Progress = Callable[[float, str], None]  # fraction of the whole from 0 to 1, what is happening
 
@@ -58,6 +50,21 @@ def set_up(name: str, progress: Progress = lambda fraction, doing: None) -> Base
                 _make(found.wheel, folder, progress)
     progress(1.0, "ready")
     return find_base(name)
+
+
+def converted(base: Base) -> Base:
+    """A GGUF folder's base as an ordinary checkpoint, made once and kept; others as they are."""
+    if base.gguf_file is None:
+        return base
+    gguf = base.folder / base.gguf_file
+    folder = gguf_cache(gguf)
+    with _locked(folder.with_name(f"{folder.name}.lock"), lambda fraction, doing: None):
+        if manifest_problem(folder):
+            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".converting-") as scratch:
+                _convert(gguf, Path(scratch) / "converted")
+                shutil.rmtree(folder, ignore_errors=True)
+                (Path(scratch) / "converted").rename(folder)
+    return folder_base(base.id, folder)
 
 
 @contextmanager

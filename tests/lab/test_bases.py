@@ -1,10 +1,11 @@
 import json
+import struct
 
 import pytest
 
 from explorer.catalogue.errors import UnknownNameError
 from explorer.lab import bases
-from explorer.lab.bases import BaseMissingError
+from explorer.lab.bases import BaseMissingError, UnfitBaseError
 
 
 def test_every_registered_checkpoint_loads_and_the_embedded_one_comes_first():
@@ -76,7 +77,7 @@ def test_a_damaged_conversion_is_refused_in_one_sentence(converted, damage, sent
 
 
 def test_a_local_folder_is_a_base_only_where_paths_are_allowed(tmp_path):
-    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     (tmp_path / "model.safetensors").write_bytes(b"")
     assert bases.find_base(str(tmp_path), allow_paths=True).folder == tmp_path
     with pytest.raises(UnknownNameError):
@@ -99,7 +100,47 @@ def test_a_folder_without_loadable_weights_is_refused(tmp_path, files, sentence)
         bases.find_base(str(tmp_path), allow_paths=True)
 
 
+def gguf(architecture):
+    """The head of a GGUF file."""
+    key, value = b"general.architecture", architecture.encode()
+    head = b"GGUF" + struct.pack("<IQQ", 3, 0, 1)
+    return head + struct.pack("<Q", len(key)) + key + struct.pack("<IQ", 8, len(value)) + value
+
+
 def test_a_folder_with_one_gguf_file_is_a_gguf_base(tmp_path):
-    (tmp_path / "a.gguf").write_bytes(b"")
+    (tmp_path / "a.gguf").write_bytes(gguf("llama"))
     base = bases.find_base(str(tmp_path), allow_paths=True)
     assert (base.form, base.gguf_file) == ("gguf", "a.gguf")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (gguf("gemma3"), "is a 'gemma3' model; the lab runs LLaMA"),
+        (b"", "is not a GGUF file"),
+        (b"PK\x03\x04", "is not a GGUF file"),
+    ],
+)
+def test_a_gguf_file_of_something_else_is_refused(tmp_path, content, sentence):
+    (tmp_path / "a.gguf").write_bytes(content)
+    with pytest.raises(UnfitBaseError, match=sentence):
+        bases.find_base(str(tmp_path), allow_paths=True)
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({"model_type": "gpt2"}, "is a 'gpt2' model; the lab runs LLaMA architectures"),
+        ({}, "names no model_type"),
+        ([], "names no model_type"),
+        ({"quantization_config": {"quant_method": "gptq"}}, "is stored in 'gptq'"),
+        ({"quantization_config": {"load_in_4bit": True}}, "is stored in 'fp4'"),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_trained_is_refused(tmp_path, config, sentence):
+    if "quantization_config" in config:
+        config["model_type"] = "llama"
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(UnfitBaseError, match=sentence):
+        bases.find_base(str(tmp_path), allow_paths=True)

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import (
-    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     BitsAndBytesConfig,
@@ -15,18 +14,13 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from explorer.catalogue.errors import ExplorerError
-from explorer.lab.bases import Base, find_base, verify
+from explorer.lab.base_folder import Base
+from explorer.lab.bases import find_base, stored_quantization, verify
 from explorer.lab.job import Precision, Quantization
+from explorer.lab.setup import converted
 from explorer.lab.worker.precision import choose_dtype
 from explorer.lab.worker.view import view
-from explorer.methods.quantization import prepare_quantized
-
-LLAMA_TYPES = ("llama",)  # what the methods of this project know how to act on
-
-
-class UnfitBaseError(ExplorerError):
-    """A base that is there but cannot be used."""
+from explorer.methods.quantization import prepare_quantized, quantized_linears
 
 
 @dataclass
@@ -71,8 +65,12 @@ class Shelf:
         Raises UnknownNameError, BaseMissingError or UnfitBaseError.
         """
         base = find_base(name, allow_paths=True)
+        quantization = stored_quantization(name, quantization)
         dtype = choose_dtype(precision, self.device)
         double = double and quantization == "nf4"
+        if base.form == "gguf":
+            yield f"converting {base.gguf_file}"
+            base = converted(base)
         key = (str(base.folder), quantization, double, dtype)
         if key not in self.loaded:
             called = "" if quantization == "none" else f" in {quantization}"
@@ -84,24 +82,24 @@ class Shelf:
         self, base: Base, quantization: Quantization, double: bool, dtype: torch.dtype
     ) -> Loaded:
         verify(base)
-        options: dict[str, Any] = {"gguf_file": base.gguf_file} if base.form == "gguf" else {}
-        config = AutoConfig.from_pretrained(base.folder, **options)
-        if config.model_type not in LLAMA_TYPES:
-            raise UnfitBaseError(
-                f"{base.id} is a {config.model_type!r} model; the lab runs LLaMA architectures "
-                f"({', '.join(LLAMA_TYPES)})."
-            )
-        tokenizer = AutoTokenizer.from_pretrained(base.folder, **options)
-        if quantization != "none":
+        stored = base.quantization
+        options: dict[str, Any] = {}
+        if quantization != stored:
             options["quantization_config"] = bitsandbytes_settings(quantization, double, dtype)
-        if base.form == "safetensors":
-            options["use_safetensors"] = True
+        tokenizer = AutoTokenizer.from_pretrained(base.folder)
         model = AutoModelForCausalLM.from_pretrained(
-            base.folder, dtype=dtype, device_map={"": self.device}, **options
+            base.folder,
+            dtype=dtype,
+            device_map={"": self.device},
+            use_safetensors=True,
+            **options,
         )
         model.requires_grad_(False).eval()
         if quantization != "none":
             prepare_quantized(model)
+        if quantization == stored == "nf4":
+            for _, linear in quantized_linears(model):
+                linear.compute_dtype = dtype  # the file keeps that of whoever saved it
         return Loaded(base, model, tokenizer, quantization, dtype, probe(model))
 
 

@@ -5,8 +5,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
-from explorer.lab.bases import BaseMissingError
-from explorer.lab.worker.shelf import UnfitBaseError, probe
+from explorer.catalogue.errors import ExplorerError
+from explorer.lab.bases import BaseMissingError, UnfitBaseError
+from explorer.lab.job import make_job
+from explorer.lab.worker.shelf import probe
+from tests.lab.catalogue import lab_catalogue
 from tests.lab.tiny import write_gguf
 from tests.lab.worker.conftest import take
 
@@ -41,10 +44,35 @@ def test_an_int8_base_is_closer_than_an_nf4_one(shelf, loaded, tiny_base):
     assert 0 < distances["int8"] < distances["nf4"]
 
 
-def test_a_gguf_folder_gives_the_same_model(shelf, loaded, tmp_path):
+def test_a_gguf_folder_gives_the_same_model_and_tokens(shelf, loaded, tmp_path, monkeypatch):
+    monkeypatch.setenv("EXPLORER_CACHE", str(tmp_path / "cache"))
     write_gguf(tmp_path / "tiny.gguf")
+    said = [item for item in shelf.get(str(tmp_path), precision="float32") if isinstance(item, str)]
+    assert said[0] == "converting tiny.gguf"
     other = take(shelf, str(tmp_path))
-    assert torch.allclose(probe(other.model), loaded.probed, atol=1e-5)
+    assert torch.equal(probe(other.model), loaded.probed)
+    assert other.tokenizer.tokenize("the  12") == loaded.tokenizer.tokenize("the  12")
+    assert other.base.config["model_type"] == "llama"
+    again = list(shelf.get(str(tmp_path), precision="float32"))
+    assert again == [other]
+
+
+@pytest.mark.parametrize("kind", ["nf4", "int8"])
+def test_a_checkpoint_that_is_stored_quantized_stays_so(shelf, loaded, tiny_base, tmp_path, kind):
+    quantized = take(shelf, tiny_base, quantization=kind, double=False)
+    quantized.model.save_pretrained(tmp_path)
+    quantized.tokenizer.save_pretrained(tmp_path)
+    stored = take(shelf, str(tmp_path))
+    assert stored.quantization == stored.base.quantization == kind
+    assert torch.allclose(stored.probed, quantized.probed, atol=1e-4)
+    assert (stored.probed - loaded.probed).abs().max() > 0.01
+    other = {"nf4": "int8", "int8": "nf4"}[kind]
+    with pytest.raises(UnfitBaseError, match=f"stored in {kind}: it cannot be loaded in {other}"):
+        take(shelf, str(tmp_path), quantization=other)
+    job = make_job(lab_catalogue(), "order-extraction", "lora", base=str(tmp_path))
+    assert job.quantization == kind
+    with pytest.raises(ExplorerError, match="does not train on a quantized base"):
+        make_job(lab_catalogue(), "order-extraction", "full", base=str(tmp_path))
 
 
 def test_a_model_that_is_no_llama_is_refused(shelf, tmp_path):
