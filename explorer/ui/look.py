@@ -53,11 +53,23 @@ FOLLOW_LINKS = """() => {
 
 def theme() -> gr.themes.Base:
     """The Gradio theme: quiet surfaces, one accent, fonts of the reader's own system."""
-    return gr.themes.Base(
+    base = gr.themes.Base(
         primary_hue=gr.themes.colors.indigo,
         secondary_hue=gr.themes.colors.slate,
         neutral_hue=gr.themes.colors.slate,
         radius_size=gr.themes.sizes.radius_md,
         font=SANS,
         font_mono=MONO,
+    )
+    # Gradio's quiet colours fall short of a contrast of 4.5 against their ground.
+    return base.set(
+        color_accent="*primary_600",
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
+        input_placeholder_color="*neutral_500",
+        input_placeholder_color_dark="*neutral_300",
     )

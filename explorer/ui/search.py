@@ -100,7 +100,7 @@ def _benchmarks(catalogue: Catalogue) -> Iterator[Thing]:
 
 def _plans(catalogue: Catalogue) -> Iterator[Thing]:
     for device in catalogue.hardware.values():
-        address = _address("budget", device=device.id)
+        address = _address("budget", hardware=device.id)
         title = device.name.value or device.id
         yield Thing("device", device.id, title, f"{device.vendor}, {device.kind}", address)
     for task in catalogue.tasks.values():

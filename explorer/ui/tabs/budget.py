@@ -1,112 +1,166 @@
-"""Budget: what a model has, and what a method would train of it."""
+"""Budget: what a plan needs in memory, time and money, whether it fits, and what to change."""
 
-from typing import Any
+from dataclasses import dataclass
 
 import gradio as gr
 from gradio.components import Component
-from markupsafe import Markup
 
-from explorer.budget.params import count_parameters
-from explorer.budget.trainable import count_trainable
-from explorer.catalogue.catalogue import Catalogue
-from explorer.catalogue.errors import ExplorerError
-from explorer.catalogue.knob import LINEARS
-from explorer.ui.errors import told
-from explorer.ui.markup import element
+from explorer.ui import views
+from explorer.ui.budget import files, matrix, sensitivity
+from explorer.ui.budget.endpoints import PUBLIC, Endpoints
+from explorer.ui.budget.form import Form, lay_out, show_what_applies
+from explorer.ui.budget.handlers import Handlers
+from explorer.ui.budget.links import ON_PLAN_LINKS, PlanLines
+from explorer.ui.chart_view import chart_view
+from explorer.ui.saving import save_buttons
 from explorer.ui.tab import Page, Tab
+
+VIEWS = {
+    "memory": "Memory",
+    "parameters": "Parameters",
+    "speed": "Speed and cost",
+    "limits": "How far it goes",
+    "matrix": "Matrix",
+    "sensitivity": "Sensitivity",
+    "cache": "KV cache",
+    "compare": "Compare",
+    "checked": "Measured",
+    "export": "Export",
+}
+QUIET = {"api_visibility": "private", "show_progress": "hidden"}
+# What follows a slider goes straight to its handler, and of many moves only the last counts.
+AT_ONCE = QUIET | {"queue": False, "trigger_mode": "always_last"}
+COPY_LINK = "() => navigator.clipboard.writeText(window.location.href)"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The tab's parts beside its form."""
+
+    answer: gr.HTML
+    pin: gr.Button
+    lab: gr.Button
+    view: gr.Radio
+    html: gr.HTML  # the view, where it is one of words and tables
+    pinned: gr.Textbox
+    options: dict[str, Component]  # of the matrix, by URL name
 
 
 def build(page: Page) -> dict[str, Component]:
     """Lay out the tab; returns what the address bar keeps."""
-    catalogue = page.catalogue
-    handlers = Handlers(catalogue)
-    shaped = [m for m in catalogue.models.values() if m.architecture is not None]
+    with gr.Row(elem_classes="budget"):
+        with gr.Column(elem_classes="budget-form", min_width=280):
+            form = lay_out(page.catalogue)
+        handlers = Handlers(page.catalogue, PlanLines(form.inputs))
+        with gr.Column(elem_classes="budget-head", min_width=280):
+            answer = gr.HTML(js_on_load=ON_PLAN_LINKS, label="Answer", elem_id="budget-answer")
+            with gr.Row(elem_classes="actions"):
+                copy = gr.Button("Copy link", size="sm")
+                pin = gr.Button("Pin to compare", size="sm")
+                lab = gr.Button("Start in the lab", size="sm", variant="primary")
+        with gr.Column(elem_classes="budget-views", min_width=280):
+            view = views.chooser(VIEWS)
+            pinned = gr.Textbox("", visible="hidden", label="Pinned plans")
+            kept = _views(page, handlers, form, view, pinned)
+            html = gr.HTML(js_on_load=ON_PLAN_LINKS, label="View", elem_id="budget-view")
+    copy.click(None, None, None, js=COPY_LINK, api_visibility="private")
+    parts = Parts(answer, pin, lab, view, html, pinned, kept)
+    _draw(page, handlers, form, parts)
+    _act(page, handlers, form, parts)
+    endpoints = Endpoints(page.catalogue)
+    for name in PUBLIC:
+        gr.api(getattr(endpoints, name), api_name=name)
+    return {**form.inputs, "view": view, "pins": pinned, **kept}
+
+
+def _views(
+    page: Page, handlers: Handlers, form: Form, view: gr.Radio, pinned: gr.Textbox
+) -> dict[str, Component]:
+    """What views have besides words and tables; returns their inputs by URL name."""
+    groups = {name: gr.Column(visible=False, elem_classes="view") for name in
+              ("matrix", "sensitivity", "export")}  # fmt: skip
+    with groups["matrix"]:
+        kept = _matrix_options()
+    with groups["sensitivity"]:
+        kept |= _sensitivity(page, handlers, form, view)
+    with groups["export"]:
+        kept |= _export(page, handlers, form, view, pinned)
+    views.show_chosen(view, groups)
+    return kept
+
+
+def _matrix_options() -> dict[str, Component]:
+    kinds = [(title, kind) for kind, title in matrix.KINDS.items()]
+    return {
+        "rows": views.chooser(matrix.ROWS, "Rows"),
+        "kinds": gr.CheckboxGroup(kinds, value=matrix.FIRST_KINDS, label="Devices"),
+    }
+
+
+def _sensitivity(
+    page: Page, handlers: Handlers, form: Form, view: gr.Radio
+) -> dict[str, Component]:
     with gr.Row(elem_classes="pick"):
-        inputs: dict[str, Component] = {
-            "model": gr.Dropdown(
-                [(m.name.value, m.id) for m in shaped], value="llama-3.1-8b", label="Model"
-            ),
-            "method": gr.Dropdown(
-                [(m.name, m.id) for m in catalogue.methods.values()], value="lora", label="Method"
-            ),
-            "r": gr.Number(0, minimum=0, maximum=4096, precision=0, label="Rank r (0: default)"),
-            "targets": gr.Dropdown(
-                list(LINEARS), multiselect=True, value=[], label="Target modules (none: default)"
-            ),
-        }
-    lab = gr.Button("Try this method in the lab")
-    result = gr.HTML(elem_id="budget-result")
-    parts = list(inputs.values())
+        against = views.chooser(sensitivity.AGAINST, "Against")
+        measure = views.chooser(sensitivity.MEASURES, "What")
+    inputs = [against, measure, *form.inputs.values()]
+    chart_view(page, "sensitivity", handlers.curve, inputs, view)
+    return {"against": against, "measure": measure}
+
+
+def _export(
+    page: Page, handlers: Handlers, form: Form, view: gr.Radio, pinned: gr.Textbox
+) -> dict[str, Component]:
+    kind = views.chooser(files.FORMATS, "Format")
+    plan = list(form.inputs.values())
+    titles = {name: f"Save as {title}" for name, title in files.FORMATS.items()}
+    save_buttons(titles, handlers.save, [pinned, *plan])
+    shown = gr.Code("", interactive=False, label="File", show_label=False, max_lines=40)
     gr.on(
-        [page.visited.change, *(part.change for part in parts)],
-        handlers.show, parts, result, api_visibility="private", show_progress="hidden",
+        [page.visited.change, *(part.change for part in (view, kind, pinned, *plan))],
+        handlers.file, [view, kind, pinned, *plan], shown, **AT_ONCE,
     )  # fmt: skip
-    gr.api(handlers.count, api_name="count")
-    methods = gr.Dropdown([], multiselect=True, visible=False)
-    inputs["method"].change(
-        lambda method: [method], inputs["method"], methods, api_visibility="private"
+    return {"format": kind}
+
+
+def _draw(page: Page, handlers: Handlers, form: Form, parts: Parts) -> None:
+    """Draw answer and view whenever the plan changes, and show of the form what applies."""
+    inputs = form.inputs
+    plan = list(inputs.values())
+    changes = [page.visited.change, *(part.change for part in plan)]
+    gr.on(changes, handlers.answer, plan, parts.answer, **AT_ONCE)
+    of_view = [parts.view, parts.pinned, parts.options["rows"], parts.options["kinds"]]
+    gr.on(
+        [*changes, *(part.change for part in of_view)],
+        handlers.view, [*of_view, *plan], parts.html, **AT_ONCE,
+    )  # fmt: skip
+    chosen = [inputs["method"], inputs["mode"], inputs["quantization"]]
+    gr.on(
+        [page.visited.change, *(part.change for part in chosen)],
+        None, chosen, form.coming_and_going(),
+        js=show_what_applies(page.catalogue), api_visibility="private",
+    )  # fmt: skip
+
+
+def _act(page: Page, handlers: Handlers, form: Form, parts: Parts) -> None:
+    """Follow links to other plans, pin this one, hand it over to the lab."""
+    inputs, pinned = form.inputs, parts.pinned
+    plan = list(inputs.values())
+    for html in (parts.answer, parts.html):
+        html.taken(handlers.taken, None, plan, **QUIET)
+    parts.html.unpinned(handlers.unpin, pinned, pinned, **QUIET)
+    kept = parts.pin.click(handlers.pin, [pinned, *plan], pinned, api_visibility="private")
+    kept.success(lambda: "compare", None, parts.view, **QUIET)
+    methods = gr.Dropdown(
+        inputs["method"].choices, value=["lora"], multiselect=True, visible=False, label="Methods"
     )
-    page.hand_over(lab, "lab", {"methods": methods})
-    return inputs
-
-
-class Handlers:
-    """What the tab answers with."""
-
-    def __init__(self, catalogue: Catalogue) -> None:
-        self.catalogue = catalogue
-
-    @told
-    def count(
-        self, model: str, method: str, r: int = 0, targets: list[str] | None = None
-    ) -> dict[str, Any]:
-        """Parameters of a model, and how many of them a method trains.
-
-        Args:
-            model: id of a model, such as llama-3.1-8b.
-            method: id of a method, such as lora.
-            r: rank; 0 takes the method's default.
-            targets: linears that the method acts on; none takes the method's default.
-
-        Returns:
-            total, active, trainable, percent.
-        """
-        arch = self.catalogue.model(model).architecture
-        if arch is None:
-            raise ExplorerError(f"The shape of {model} was never published.")
-        chosen = self.catalogue.method(method)
-        knobs: dict[str, Any] = {}
-        if r and "r" in chosen.knobs:
-            knobs["r"] = r
-        if targets and "target_modules" in chosen.knobs:
-            knobs["target_modules"] = tuple(targets)
-        counted, trained = count_parameters(arch), count_trainable(arch, chosen, knobs)
-        return {
-            "total": counted.total,
-            "active": counted.active,
-            "trainable": trained.total,
-            "percent": trained.percent,
-        }
-
-    def show(self, model: str, method: str, r: int, targets: list[str]) -> Markup:
-        """The count as figures."""
-        counted = self.count(model, method, r, targets)
-        figures = (
-            ("parameters", f"{counted['total']:,}"),
-            ("active per token", f"{counted['active']:,}"),
-            ("trained", f"{counted['trainable']:,}"),
-            ("share", f"{counted['percent']:.4f} %"),
-        )
-        cells = (
-            element(
-                "div",
-                element("span", value, class_="figure-value"),
-                element("span", label, class_="figure-label"),
-                class_="figure",
-            )
-            for label, value in figures
-        )
-        return element("div", *cells, class_="figures card")
+    knobs = gr.Textbox("", visible=False, label="Knobs")
+    told = [inputs[name].change for name in ("method", "r", "targets", "knobs")]
+    gr.on(
+        [page.visited.change, *told],
+        handlers.for_the_lab, plan, [methods, knobs, parts.lab], **QUIET,
+    )  # fmt: skip
+    page.hand_over(parts.lab, "lab", {"methods": methods, "knobs": knobs})
 
 
 TAB = Tab("budget", "Budget", 30, build)

@@ -1,0 +1,1 @@
+"""The parts of the Budget tab: its form, its answer and its views."""

@@ -1,0 +1,133 @@
+"""From the form's values to a plan: what is left to the method, what is typed as text."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from explorer.budget.plan import Plan, make_plan
+from explorer.budget.resolve import recipe_values
+from explorer.catalogue.catalogue import Catalogue
+from explorer.catalogue.config import architecture_from_text
+from explorer.catalogue.errors import ExplorerError, unknown
+from explorer.catalogue.hardware import Hardware
+from explorer.catalogue.knob import ALL_LINEAR
+from explorer.catalogue.method import Method
+from explorer.ui import settings
+
+AUTO = "auto"  # what the method's recipe asks for, or the plan's own default
+OWN_CONFIG = "your config.json"
+FORM_ONLY = ("config", "r", "targets")
+REQUIRED = {
+    "batch": "Batch",
+    "length": "Tokens a sequence",
+    "accumulation": "Gradient accumulation",
+    "tokens": "Tokens in the whole training",
+    "loss_chunk": "Fused head and loss",
+    "devices": "Devices",
+    "grid_intensity": "Grid",
+}
+
+
+def sites_knob(method: Method) -> str | None:
+    """The name of the knob that says which linears a method acts on."""
+    return next((name for name, knob in method.knobs.items() if knob.type == "sites"), None)
+
+
+def recipe_on(method: Method, hardware: Hardware) -> dict[str, Any]:
+    """What the method's recipe asks of a plan on this device; nothing where it has none."""
+    asked = recipe_values(method)
+    if method.recipe and hardware.kind in ("cpu", "apple"):  # paged memory is CUDA's
+        asked["optimizer"] = method.recipe.optimizer_elsewhere
+    return asked
+
+
+def read_plan(catalogue: Catalogue, given: Mapping[str, Any]) -> Plan:
+    """The plan that the form's values (or an endpoint's, under the same names) describe.
+
+    Names are those of `Plan`, besides `r`, `targets` and `config` (a config.json as text). "auto"
+    and what is not given come from the method's recipe. ExplorerError says what is wrong.
+    """
+    known = {*Plan.model_fields, *FORM_ONLY} - {"architecture"}
+    for name in given:
+        if name not in known:
+            raise unknown("plan setting", name, sorted(known))
+    method = catalogue.method(str(given.get("method") or "lora"))
+    hardware = catalogue.device(str(given.get("hardware") or Plan.model_fields["hardware"].default))
+    for name, label in REQUIRED.items():
+        if name in given and given[name] is None:
+            raise ExplorerError(f"{label} ({name}) is empty; it takes a number.")
+    values = {
+        name: value
+        for name, value in given.items()
+        if name not in FORM_ONLY and value not in (None, "", AUTO)
+    }
+    values = _typed(values)
+    values |= {"knobs": knobs_of(method, given), "method": method.id}
+    if values.get("mode", "training") == "training":
+        recipe = recipe_on(method, hardware)
+        if values.get("quantization") is not None:  # an explicit one stands alone
+            recipe = {k: v for k, v in recipe.items() if k != "double_quantization"}
+        values = recipe | values
+    else:
+        values = _to_run(method, hardware) | values
+    if values.get("quantization") not in ("nf4", "fp4"):
+        values["double_quantization"] = False
+    text = str(given.get("config") or "").strip()
+    if text:
+        values |= {"architecture": architecture_from_text(text), "model": OWN_CONFIG}
+    if not values.get("model"):
+        raise ExplorerError("The plan names no model: give model, or config.")
+    return make_plan(**values)
+
+
+def _to_run(method: Method, hardware: Hardware) -> dict[str, Any]:
+    """Of a recipe, what still holds when nothing trains: how the weights are held."""
+    recipe = recipe_on(method, hardware)
+    return {name: recipe[name] for name in ("quantization", "double_quantization") if recipe}
+
+
+def _typed(values: dict[str, Any]) -> dict[str, Any]:
+    """Values of dropdowns and texts as the plan wants them."""
+    if isinstance(values.get("checkpointing"), str):
+        values["checkpointing"] = values["checkpointing"] == "true"
+    if "quantization_block" in values:
+        text = str(values["quantization_block"])
+        values["quantization_block"] = int(text) if text.isdigit() else text
+    if isinstance(values.get("skipped_modules"), str):
+        names = (part.strip() for part in values["skipped_modules"].split(","))
+        values["skipped_modules"] = tuple(filter(None, names))
+    return values
+
+
+def knobs_of(method: Method, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The method's knobs: r and target modules from their fields, the rest from the text.
+
+    In the text a name may carry a method's id (`lora.r=16`); those of other methods are left out.
+    """
+    knobs: dict[str, Any] = {}
+    if given.get("r") and "r" in method.knobs:
+        knobs["r"] = given["r"]
+    sites = sites_knob(method)
+    if given.get("targets") and sites:
+        named = given["targets"]
+        knobs[sites] = ALL_LINEAR if ALL_LINEAR in named else tuple(named)
+    raw = given.get("knobs") or {}
+    for name, value in (raw if isinstance(raw, Mapping) else settings.read(str(raw))).items():
+        owner, dot, own = name.rpartition(".")
+        if dot and owner != method.id:
+            continue
+        knobs[own] = value
+    method.read_knobs(knobs)
+    return knobs
+
+
+def form_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a plan as the form holds them."""
+    changes = dict(values)
+    if "checkpointing" in changes:
+        changes["checkpointing"] = "true" if changes["checkpointing"] else "false"
+    if "knobs" in changes:
+        knobs = dict(changes["knobs"])
+        changes["r"] = knobs.pop("r", 0)
+        changes["targets"] = list(knobs.pop("target_modules", ()))
+        changes["knobs"] = settings.write(knobs)
+    return changes
