@@ -28,6 +28,7 @@ class Shape:
     crossing: bool = False
     rotates: bool = True
     normed_queries: bool = False
+    chunk: int = 0  # positions that attend to each other; 0: all
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ def _shape_of(arch: Architecture, layer: int) -> Shape:
         crossing=layer in arch.cross_attention_layers,
         rotates=layer not in arch.no_rope_layers,
         normed_queries=arch.use_qk_norm and layer not in arch.no_rope_layers,
+        chunk=0 if layer in arch.no_rope_layers else arch.attention_chunk_size or 0,
     )
 
 
@@ -220,7 +222,8 @@ class _Run:
             x = tape.cast(x, size, label)
         if self.shape.normed_queries:
             wide = tape.cast(x, FLOAT32, f"{label} in float32")
-            x = tape.cast(tape.scale(wide, f"{label} normed"), size, label)
+            width = self.shape.q_dim // self.shape.heads
+            x = tape.normalised(wide, size, width, label)
         return x
 
     def _prefixed(self, x: Value, label: str) -> Value:
@@ -249,8 +252,8 @@ class _Run:
         setting, shape, tape = self.setting, self.shape, self.tape
         if setting.attention == "eager":
             return self._eager(query, self._widened(key, "keys"), self._widened(value, "values"))
-        masked = setting.masked or self._prefix > 0
-        if masked or shape.family == "mllama":
+        masked = setting.masked or self._prefix > 0 or 0 < shape.chunk < setting.length
+        if masked:
             key, value = self._widened(key, "keys"), self._widened(value, "values")
         positions = setting.length + self._prefix
         product = 2 * setting.tokens * shape.q_dim * positions

@@ -268,19 +268,19 @@ class Tape:
         """An RMSNorm: float32 inside, its weight applied in the type of the stream."""
         wide = self.cast(x, FLOAT32, f"{name}: input in float32")
         with self.holding(x, wide):
-            return self._norm(wide, x.size, (width, weights), name)
+            narrow = self.normalised(wide, x.size, width, name)
+            return self.weigh(narrow, weights, f"{name}: output")
 
-    def _norm(self, wide: Value, size: int, weight: tuple[int, int], name: str) -> Value:
+    def normalised(self, wide: Value, size: int, width: int, name: str) -> Value:
+        """Rows of `width` float32 numbers divided by their root mean square, then cast."""
         squares = self.value(f"{name}: squares", wide.numbers, FLOAT32)
         # the backward of x² builds 2x beside the product
         squares = self.record(squares, [wide], [wide], scratch=2 * squares.bytes)
-        inverse = self.value(f"{name}: 1/rms", wide.numbers // weight[0], FLOAT32)
+        inverse = self.value(f"{name}: 1/rms", wide.numbers // width, FLOAT32)
         # keeps its result; the mean's backward spreads the gradient over the row
         inverse = self.record(inverse, [squares], [inverse])
         normed = self.mul(wide, inverse, f"{name}: normed")
-        narrow = self.cast(normed, size, f"{name}: normed")
-        with self.holding(normed):
-            return self.weigh(narrow, weight[1], f"{name}: output")
+        return self.cast(normed, size, f"{name}: normed")
 
     def trace(self, output: Value, source: Value | None = None) -> Trace:
         """Run the backward from `output` and say what was saved and how high it came."""

@@ -31,6 +31,26 @@ def small(**changes) -> Architecture:
     return Architecture(**(shape | changes))
 
 
+def llama_4() -> Architecture:
+    """A Llama 4 of three layers: experts, a dense layer, one that does not rotate, chunks."""
+    return small(
+        model_type="llama4",
+        num_local_experts=4,
+        num_experts_per_tok=1,
+        moe_layers=(0, 2),
+        intermediate_size=192,
+        intermediate_size_mlp=320,
+        no_rope_layers=(2,),
+        use_qk_norm=True,
+        attention_chunk_size=64,
+    )
+
+
+def mllama() -> Architecture:
+    """The text part of a Llama 3.2 Vision, whose second layer would look at an image."""
+    return small(model_type="mllama", cross_attention_layers=(1,))
+
+
 def small_budget(arch: Architecture, **values) -> Budget:
     """The budget of a plan for that model on a CPU."""
     settings = {"model": "small", "architecture": arch, "hardware": "cpu-2core", "batch": 2}

@@ -8,7 +8,7 @@ from explorer.budget.flops import text_weights
 from explorer.budget.forecast import forecast
 from explorer.budget.plan import make_plan
 from explorer.catalogue.catalogue import load_catalogue
-from tests.budget.stepping import small, small_budget, step_of
+from tests.budget.stepping import llama_4, small, small_budget, step_of
 
 CASES = [
     {"method": "full"},
@@ -71,21 +71,6 @@ def test_operations_are_those_that_torch_counts(case):
     assert flops.forward == pytest.approx(forward, rel=0.01)
     assert flops.backward + flops.recompute == pytest.approx(backward, rel=0.01)
     assert flops.per_step == pytest.approx(forward + backward, rel=0.01)
-
-
-def llama_4():
-    return small(
-        model_type="llama4",
-        num_local_experts=4,
-        num_experts_per_tok=1,
-        moe_layers=(0, 2),
-        intermediate_size=192,
-        intermediate_size_mlp=320,
-        num_hidden_layers=3,
-        no_rope_layers=(2,),
-        use_qk_norm=True,
-        attention_chunk_size=64,
-    )
 
 
 @pytest.mark.parametrize("method", ["lora", "full"])

@@ -5,7 +5,7 @@ import torch
 
 from explorer.budget.memory import FRAMEWORK, framework_bytes
 from explorer.catalogue.errors import ExplorerError
-from tests.budget.stepping import small, small_budget, step_of
+from tests.budget.stepping import llama_4, mllama, small, small_budget, step_of
 from tests.budget.tracing import forward_peak, storages
 
 SURVEY = ("lora", "qlora", "llama-adapter-v1", "llama-adapter-v2", "llama-excitor", "full")
@@ -54,6 +54,10 @@ PEAKS = [
     {"method": "llama-excitor"},
     {"method": "llama-excitor", "quantization": "nf4", "checkpointing": True},
     {"method": "norms-and-biases", "checkpointing": True},
+    {"method": "lora", "padded": True},
+    {"method": "prefix-tuning"},
+    {"method": "llama-adapter-v1", "knobs": {"adapter_layers": 3}, "batch": 3},
+    {"method": "llama-adapter-v2", "knobs": {"variant": "paper", "r": 4}},
 ]
 
 
@@ -65,6 +69,25 @@ def plain(case):
 @pytest.mark.parametrize("case", SAVED, ids=str)
 def test_what_autograd_saves_is_forecast_within_two_percent(case):
     budget = small_budget(small(), **plain(case))
+    step = budget.memory.step
+    assert step.saved + step.shared + step.tail.saved == pytest.approx(
+        step_of(budget).saved(), rel=0.02
+    )
+
+
+@pytest.mark.parametrize("arch", [llama_4(), mllama()], ids=lambda arch: arch.model_type)
+@pytest.mark.parametrize(
+    "case",
+    [
+        {"method": "lora"},
+        {"method": "full"},
+        {"method": "ia3", "attention": "eager"},
+        {"method": "lora", "parameter_dtype": "bfloat16", "batch": 1, "length": 200},
+    ],
+    ids=str,
+)
+def test_what_autograd_saves_in_other_families_is_forecast_within_two_percent(arch, case):
+    budget = small_budget(arch, **plain(case))
     step = budget.memory.step
     assert step.saved + step.shared + step.tail.saved == pytest.approx(
         step_of(budget).saved(), rel=0.02
