@@ -27,6 +27,7 @@ def build(page: Page) -> dict[str, Component]:
         "runs": gr.Dropdown(
             [], multiselect=True, max_choices=8, label="Adapters (from the runs of the lab)",
             elem_id="compare-runs",
+            allow_custom_value=True,  # a link names runs before these are listed
         ),
         "prompt": gr.Textbox("", label="Prompt", lines=2, max_lines=8, elem_id="compare-prompt"),
     }  # fmt: skip

@@ -96,8 +96,9 @@ def _shown(page: Page) -> dict[str, Component]:
     }
     with gr.Accordion("Runs so far", open=False):
         shown["runs"] = gr.Dropdown(
-            [], multiselect=True, label="Runs shown above", elem_id="race-runs"
-        )
+            [], multiselect=True, label="Runs shown above", elem_id="race-runs",
+            allow_custom_value=True,  # a link names runs before these are listed
+        )  # fmt: skip
         shown["delete"] = gr.Button("Delete the runs shown", size="sm")
     shown["seen"] = gr.Textbox(visible="hidden")
     shown["timer"] = gr.Timer(SECONDS, active=False)
