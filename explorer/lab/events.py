@@ -47,6 +47,25 @@ class Step(Record):
     )  # mean |gate| by layer, where the method has gates
 
 
+class Planned(Record):
+    """How many steps there will be: decided from the pace of the first ones."""
+
+    kind: Literal["planned"] = "planned"
+    time: float
+    steps: int
+    seconds_per_step: float
+
+
+class Watched(Record):
+    """A look at the loss of some held-out rows while training goes on."""
+
+    kind: Literal["watch"] = "watch"
+    time: float
+    step: int
+    loss: float  # nats an answer token
+    rows: int
+
+
 class Example(Record):
     """One held-out prompt with its answer."""
 
@@ -102,7 +121,8 @@ class Ended(Record):
 
 
 RunEvent = Annotated[
-    Loading | Started | Step | Evaluated | Probed | Checkpoint | Ended, Field(discriminator="kind")
+    Loading | Started | Planned | Step | Watched | Evaluated | Probed | Checkpoint | Ended,
+    Field(discriminator="kind"),
 ]
 RUN_EVENT: TypeAdapter[Any] = TypeAdapter(RunEvent)
 

@@ -3,7 +3,7 @@
 import math
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.errors import ExplorerError, unknown
@@ -43,6 +43,10 @@ class TrainJob(Record):
     max_length: int = Field(default=256, ge=8, le=131_072)  # tokens of prompt and answer
     max_new_tokens: int = Field(default=48, ge=1, le=4096)  # longest answer in the evaluation
     evaluate_every: int | None = Field(default=None, ge=1)  # steps between held-out evaluations
+    watch_every: int | None = Field(default=None, ge=1)  # between looks at the held-out loss
+    seconds: float | None = Field(default=None, ge=5, le=86_400)  # the run's; `steps` at most
+    patience: int | None = Field(default=None, ge=1, le=1000)  # looks without progress, then stop
+    prune: bool = False  # stop when it falls far behind the other runs of its race
     gradient_checkpointing: bool = False
     precision: Precision = "auto"
     system: str | None = None  # the system message; None leaves it to the base's chat template
@@ -50,20 +54,30 @@ class TrainJob(Record):
     race: str = Field(default="", max_length=64)  # the race that the run belongs to
     label: str = Field(default="", max_length=200)
 
-    @field_validator("learning_rate", "weight_decay", "clip", mode="before")
+    @field_validator("learning_rate", "weight_decay", "clip", "seconds", mode="before")
     @classmethod
     def _is_finite(cls, value: Any) -> Any:
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"{value} is not a number to train with")
         return value
 
-    def rate_at(self, step: int) -> float:
-        """Learning rate of step 1, 2, …: linear warm-up, then the schedule's decay."""
+    @model_validator(mode="after")
+    def _patience_needs_looks(self) -> "TrainJob":
+        if self.patience and not self.watch_every:
+            raise ValueError("patience needs watch_every, the steps between two looks")
+        return self
+
+    def rate_at(self, step: int, total: int | None = None) -> float:
+        """Learning rate of step 1, 2, …: linear warm-up, then the schedule's decay.
+
+        `total` is how many steps there will be, where a time decides it.
+        """
+        total = total or self.steps
         if step <= self.warmup_steps:
             return self.learning_rate * step / self.warmup_steps
-        if self.schedule == "constant" or self.steps <= self.warmup_steps + 1:
+        if self.schedule == "constant" or total <= self.warmup_steps + 1:
             return self.learning_rate
-        done = (step - self.warmup_steps - 1) / (self.steps - self.warmup_steps - 1)
+        done = (step - self.warmup_steps - 1) / (total - self.warmup_steps - 1)
         if self.schedule == "cosine":
             done = 0.5 - 0.5 * math.cos(math.pi * done)
         return self.learning_rate * (1 - (1 - self.final_rate_fraction) * done)

@@ -7,7 +7,17 @@ from typing import Any
 import torch
 from peft import PeftModel
 
-from explorer.lab.events import Checkpoint, Ended, Evaluated, Loading, Probed, Started, Step
+from explorer.lab.events import (
+    Checkpoint,
+    Ended,
+    Evaluated,
+    Loading,
+    Planned,
+    Probed,
+    Started,
+    Step,
+    Watched,
+)
 from explorer.lab.runs import Result, Run
 from explorer.lab.worker.evaluate import Evaluation
 from explorer.lab.worker.forecast import forecast_run
@@ -25,6 +35,7 @@ class Report:
         self.run, self.silent = run, silent
         job = run.job
         self.steps = job.steps
+        self.ended_early = ""  # why training took fewer steps than asked
         self.result = Result(
             state="done",
             job=job.model_dump(mode="json"),
@@ -35,6 +46,7 @@ class Report:
         )
         self.training_began = time.monotonic()
         self.evaluation_seconds = 0.0  # of one evaluation, as it was last measured
+        self.probe_seconds = 0.0
 
     def loading(self, what: str) -> None:
         """Something slow begins."""
@@ -79,11 +91,30 @@ class Report:
             learning_rate=done.learning_rate,
             gradient_norm=done.gradient_norm,
             tokens_per_second=done.tokens / done.seconds,
-            eta_seconds=each * (self.steps - done.step) + self.evaluation_seconds,
+            eta_seconds=each * (self.steps - done.step) + self.reserved_seconds,
             memory_bytes=result.peak_bytes,
             gates=gates(trainer.model),
         )
         self._tell(event)
+
+    def planned(self, steps: int, seconds_per_step: float) -> None:
+        """The number of steps is decided."""
+        self.steps = steps
+        self._tell(Planned(time=time.time(), steps=steps, seconds_per_step=seconds_per_step))
+
+    def watched(self, loss: float, rows: int) -> None:
+        """The loss of some held-out rows was looked at."""
+        step = self.result.steps_done
+        self._tell(Watched(time=time.time(), step=step, loss=loss, rows=rows))
+
+    def ends_early(self, why: str) -> None:
+        """Training takes no more steps."""
+        self.steps, self.ended_early = self.result.steps_done, why
+
+    @property
+    def reserved_seconds(self) -> float:
+        """What comes after training, as the base took for it: questions and probe."""
+        return self.evaluation_seconds + self.probe_seconds
 
     def evaluated(self, found: Evaluation, when: Any) -> None:
         """Held-out rows were answered: by the base (before), or by what was learnt so far."""

@@ -1,5 +1,6 @@
 """One training run as a generator: a bit of work at each turn, a result on disk at its end."""
 
+import time
 import traceback
 from collections.abc import Iterator
 
@@ -12,15 +13,17 @@ from explorer.lab.bases import hub_name
 from explorer.lab.datasets import find_task, task_rows
 from explorer.lab.runs import Run
 from explorer.lab.worker.adapters import save_adapter
+from explorer.lab.worker.ending import Ending, HopelessError
 from explorer.lab.worker.evaluate import HeldOut, encode_rows, evaluate
 from explorer.lab.worker.forgetting import Knowledge, probe_knowledge
 from explorer.lab.worker.report import Report
 from explorer.lab.worker.shelf import Loaded, Shelf
-from explorer.lab.worker.text import pad_id
+from explorer.lab.worker.text import Encoded, pad_id
 from explorer.lab.worker.trainer import Done, Trainer, checkpoint_activations
 from explorer.lab.worker.view import privatize
 from explorer.methods.attach import attach
 
+WATCHED_ROWS = 16
 OUT_OF_MEMORY = "out of memory: take a smaller batch, a shorter max_length or a quantized base"
 
 
@@ -44,6 +47,8 @@ class Training:
             self.run.own("worker")
         try:
             yield from self._stages()
+        except HopelessError as error:
+            self._end("stopped", str(error))
         except StopAskedError:
             self._end("stopped", f"on request, after step {self.report.result.steps_done}")
         except ExplorerError as error:
@@ -58,7 +63,7 @@ class Training:
                 traceback.print_exc(file=file)
             self._end("failed", f"{type(error).__name__}: {error}")
         else:
-            self._end("done", "")
+            self._end("done", self.report.ended_early)
         finally:
             if self.trainer:
                 self.trainer.close()
@@ -110,11 +115,13 @@ class Training:
             return
         if Knowledge not in loaded.measured:
             self.report.loading("asking the base what it knows")
+            begun = time.monotonic()
             for known in probe_knowledge(loaded.model, loaded.tokenizer):
                 if known is not None:
-                    loaded.measured[Knowledge] = known
+                    loaded.measured[Knowledge] = (known, time.monotonic() - begun)
                 yield from self._turn()
-        self.report.probed(loaded.measured[Knowledge], "before")
+        known, self.report.probe_seconds = loaded.measured[Knowledge]
+        self.report.probed(known, "before")
 
     def _train(self, loaded: Loaded, held: HeldOut) -> Iterator[None]:
         rows = encode_rows(
@@ -131,15 +138,25 @@ class Training:
         privatize(self.model, loaded.model)
         self.trainer = Trainer(self.model, self.job, rows, pad_id(loaded.tokenizer))
         self.report.started(loaded, self.trainer)
+        ending = Ending(self.run, self.report, self.trainer, self._watched(loaded, held))
         yield from self._turn()
         for done in self.trainer.steps():
             if isinstance(done, Done):
                 self.report.stepped(done, self.trainer)
                 every = self.job.evaluate_every
-                if every and done.step % every == 0 and done.step < self.job.steps:
+                if every and done.step % every == 0 and done.step < self.trainer.total:
                     yield from self._ask(loaded, held, "during")
                     self._save()
+                for _ in ending.after(done):
+                    yield from self._turn()
             yield from self._turn()
+
+    def _watched(self, loaded: Loaded, held: HeldOut) -> list[Encoded]:
+        """The held-out rows whose loss is looked at while training goes on."""
+        if not self.job.watch_every:
+            return []
+        rows = held.rows[:WATCHED_ROWS]
+        return encode_rows(loaded.tokenizer, rows, self.job.system, self.job.max_length)
 
     def _ask(self, loaded: Loaded, held: HeldOut, when: str) -> Iterator[None]:
         for item in evaluate(self.model, loaded.tokenizer, held):

@@ -8,6 +8,7 @@ from functools import cache
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -57,6 +58,7 @@ class Trainer:
         self.model, self.job, self.rows, self.pad_id = model, job, rows, pad_id
         self.device = next(model.parameters()).device
         self.accelerator = accelerator(self.device.type == "cpu")
+        self.total = job.steps  # fewer where a time, progress or rivals decide
         self.trainable = [p for p in model.parameters() if p.requires_grad]
         self.memory = PeakMemory(model)
         with self.memory.allocating():
@@ -71,9 +73,11 @@ class Trainer:
         """
         self.model.train()
         order = batches(len(self.rows), self.job.batch_size, self.job.seed)
-        for step in range(1, self.job.steps + 1):
+        step = 0
+        while step < self.total:
+            step += 1
             batch = self._batch(next(order))
-            rate = self.job.rate_at(step)
+            rate = self.job.rate_at(step, self.total)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             watching = self.memory.watching(step, batch.size)
@@ -117,8 +121,12 @@ class Trainer:
     def _diverged(self, what: str, value: float, step: int) -> str:
         return (
             f"the {what} became {value} at step {step} with learning rate "
-            f"{self.job.rate_at(step):g}: take a smaller one"
+            f"{self.job.rate_at(step, self.total):g}: take a smaller one"
         )
+
+    def agreed(self, number: int) -> int:
+        """The main process's number, in all processes that train together."""
+        return int(broadcast(torch.tensor(number, device=self.device)))
 
     def peak(self) -> tuple[int, dict[str, int]]:
         """Peak bytes, and what they were: the model, gradients, optimizer state and the rest."""

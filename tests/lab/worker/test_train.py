@@ -197,3 +197,45 @@ def test_held_out_rows_are_asked_in_between_when_wanted(tiny_base, shelf):
 def test_the_base_stays_what_it_was_through_all_of_this(shelf):
     for loaded in shelf.loaded.values():
         assert torch.equal(probe(loaded.model), loaded.probed)
+
+
+def of_kind(run, kind):
+    return [event for event in run.events() if event["kind"] == kind]
+
+
+def test_the_held_out_loss_is_watched_without_disturbing_the_run(tiny_base, shelf):
+    plain = carry_out(new_run(tiny_base, steps=4), shelf)
+    watched = carry_out(new_run(tiny_base, steps=4, watch_every=2), shelf)
+    looks = of_kind(watched, "watch")
+    assert [look["step"] for look in looks] == [2, 4]
+    assert looks[-1]["loss"] == pytest.approx(watched.result.heldout_loss_after, abs=1e-4)
+    losses = [[step["loss"] for step in of_kind(run, "step")] for run in (plain, watched)]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-6)
+
+
+def test_a_run_ends_when_it_no_longer_improves(tiny_base, shelf):
+    run = carry_out(
+        new_run(tiny_base, steps=40, watch_every=1, patience=2, learning_rate=1e-8), shelf
+    )
+    assert run.state().name == "done"
+    assert run.result.steps_done == 3
+    assert "after step 3: no better held-out loss than" in run.result.reason
+    assert run.result.metric_after is not None
+
+
+def test_a_run_of_a_given_time_decides_its_steps_and_keeps_to_it(tiny_base, shelf):
+    run = carry_out(new_run(tiny_base, steps=100_000, seconds=5), shelf)
+    (planned,) = of_kind(run, "planned")
+    begun = of_kind(run, "started")[0]["time"]
+    assert run.state().name == "done"
+    assert 4 < run.result.steps_done <= planned["steps"] < 100_000
+    assert 2 < of_kind(run, "done")[0]["time"] - begun < 7
+
+
+def test_a_hopeless_run_is_given_up_and_its_rivals_are_not(tiny_base, shelf):
+    rivals = {"race": "r", "prune": True, "steps": 12, "warmup_steps": 0}
+    rates = [1e-2, 1e-2, 1e-8]
+    runs = [carry_out(new_run(tiny_base, learning_rate=rate, **rivals), shelf) for rate in rates]
+    assert [run.state().name for run in runs] == ["done", "done", "stopped"]
+    assert "given up after step 10: its best loss" in runs[2].result.reason
+    assert runs[2].adapter.exists()
