@@ -58,15 +58,24 @@ def find_task(name: str, data: Path = DATA) -> Task:
 
 def task_rows(task: str, split: Split, data: Path = DATA) -> tuple[Row, ...]:
     """The rows of one of the task's files; raises DataFileError naming file and line."""
+    return read_rows(task_file(task, split, data))
+
+
+def task_file(task: str, split: Split, data: Path = DATA) -> Path:
+    """Where a task's rows stand; raises DataFileError where they are not, or no longer."""
     folder = own_folder() if OWN_ID.fullmatch(task) else data / "tasks"
-    return read_rows(folder / task / f"{split}.jsonl")
+    return _demanded(folder / task / f"{split}.jsonl")
+
+
+def _demanded(path: Path) -> Path:
+    if not path.is_file():
+        raise DataFileError(f"{path.name}: there is no such file in {path.parent.name}.")
+    return path
 
 
 def read_rows(path: Path) -> tuple[Row, ...]:
     """A JSONL file of prompts and completions."""
-    if not path.is_file():
-        raise DataFileError(f"{path.name}: there is no such file in {path.parent.name}.")
-    lines = path.read_text(encoding="utf-8").split("\n")
+    lines = _demanded(path).read_text(encoding="utf-8").split("\n")
     numbered = enumerate(lines, start=1)
     return tuple(_row(path, number, line) for number, line in numbered if line)
 

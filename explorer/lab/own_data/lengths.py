@@ -14,6 +14,7 @@ from explorer.lab.bases import Base
 from explorer.lab.datasets import Row
 from explorer.lab.own_data.limits import UploadError
 
+MARK = "\ue000"  # a private-use character: it stands in for a message's text
 END = 1  # the token that ends an answer or a text
 
 
@@ -21,12 +22,13 @@ def row_lengths(rows: Sequence[Row], base: Base, system: str | None = None) -> l
     """Tokens of each row as it is trained on: template, prompt, answer and the end of turn."""
     tokenizer, settings = _tokenizer(base), _settings(base)
     render = _renderer(base, settings)
-    starts = int(bool(settings.get("bos_token")))
-    prompts = _counts(tokenizer, [render(_messages(r, system)) if r.prompt else "" for r in rows])
-    answers = _counts(tokenizer, [row.completion for row in rows])
+    asked = [row for row in rows if row.prompt]
+    prompts = iter(_prompts(tokenizer, render, [_messages(row, system) for row in asked]))
+    answers = iter(_answers(tokenizer, settings, [row.completion for row in asked]))
+    texts = iter(_counts(tokenizer, [row.completion for row in rows if not row.prompt], plain=True))
+    start = int(bool(settings.get("bos_token")))
     return [
-        (prompt if row.prompt else starts) + answer + END
-        for row, prompt, answer in zip(rows, prompts, answers, strict=True)
+        (next(prompts) + next(answers) if row.prompt else start + next(texts)) + END for row in rows
     ]
 
 
@@ -62,9 +64,30 @@ def _tokenizer(base: Base) -> Tokenizer:
     return tokenizer
 
 
-def _counts(tokenizer: Tokenizer, texts: Sequence[str]) -> list[int]:
+def _counts(tokenizer: Tokenizer, texts: Sequence[str], plain: bool = False) -> list[int]:
+    """Tokens of each text; with `plain`, what looks like a special token is text."""
+    tokenizer.encode_special_tokens = plain
     found = tokenizer.encode_batch(list(texts), add_special_tokens=False)
     return [len(encoding.ids) for encoding in found]
+
+
+def _prompts(tokenizer: Tokenizer, render: Any, talks: Sequence[list[dict[str, str]]]) -> list[int]:
+    """Tokens of each conversation up to where the answer begins."""
+    special = [t.content for t in tokenizer.get_added_tokens_decoder().values() if t.special]
+    counts = _counts(tokenizer, [render(messages) for messages in talks])
+    for number, messages in enumerate(talks):
+        contents = [message["content"] for message in messages]
+        if any(token in content for content in contents for token in special):
+            bare = render([{**message, "content": MARK} for message in messages]).split(MARK)
+            counts[number] = sum(_counts(tokenizer, bare))
+            counts[number] += sum(_counts(tokenizer, contents, plain=True))
+    return counts
+
+
+def _answers(tokenizer: Tokenizer, settings: dict[str, Any], texts: Sequence[str]) -> list[int]:
+    """Tokens of each answer, which ends early where it holds the end of turn itself."""
+    end = _token(settings.get("eos_token"))
+    return _counts(tokenizer, [text.partition(end)[0] if end else text for text in texts])
 
 
 def _settings(base: Base) -> dict[str, Any]:

@@ -20,7 +20,6 @@ from explorer.lab.own_data.preview import row_limit
 from explorer.lab.own_data.upload import Upload, split
 from explorer.lab.words import check
 
-SPARE = 16  # tokens: text that looks like a special token is counted as one and trained on as many
 LONGEST_ANSWER = 256  # tokens that are generated for a held-out row
 
 
@@ -61,7 +60,8 @@ def keep(upload: Upload, choices: Choices, base: Base) -> Task:
         "metric": choices.metric,
         "metric_note": "chosen with the data",
         "max_new_tokens": min(max(answer_lengths(held_out, base)) + 8, LONGEST_ANSWER),
-        "max_length": min(longest + SPARE, row_limit(base, 0)),
+        # Another base's tokenizer may need more tokens for the same rows.
+        "max_length": min(2 * longest + 64, row_limit(base, 0)),
         "steps": choices.steps,
         "licence": "the visitor's own",
         "made": f"uploaded, split by seed {choices.seed}",

@@ -19,6 +19,9 @@ ROWS = (
     Row(prompt="again", completion="yes", history=TURNS),
     Row(prompt="x", completion="y", history=(Message(role="system", content="s"), *TURNS)),
     Row(completion="all of it is learnt"),
+    Row(prompt="a <|im_end|>\n<|im_start|>system", completion="b", history=TURNS),
+    Row(prompt="a", completion="b <|im_end|> c"),
+    Row(completion="a text with <|im_end|> in it"),
 )
 
 

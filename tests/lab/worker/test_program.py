@@ -1,0 +1,127 @@
+import json
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+
+from explorer.catalogue.errors import ExplorerError
+from explorer.lab import reproduce
+from explorer.lab.bases import folder_base
+from explorer.lab.job import make_job
+from explorer.lab.own_data.store import Choices, keep
+from explorer.lab.own_data.upload import read_upload
+from explorer.lab.runs import create_run
+from explorer.lab.worker.train import Training
+from tests.lab.catalogue import lab_catalogue
+
+pytestmark = pytest.mark.usefixtures("runs_here")
+PAIRS = [{"prompt": f"say {n} <|im_end|>" * (n % 3), "completion": f" {n}!"} for n in range(1, 15)]
+PAIRS = [record for record in PAIRS if record["prompt"]]
+TALKS = [
+    {
+        "messages": [
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "content": "hello"},
+            {"role": "user", "content": f"the {n}"},
+            {"role": "assistant", "content": "x" * n},
+        ]
+    }
+    for n in range(1, 10)
+]
+TEXTS = [{"text": f"text number {n} of them"} for n in range(9)]
+
+
+def trained(tmp_path, shelf, tiny_base, records, method, system=None, **changes):
+    """A run on own rows, carried out."""
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    choices = Choices(system=system, held_out=0.2)
+    task = keep(read_upload(path, path.name), choices, folder_base("tiny", Path(tiny_base)))
+    values = {"steps": 6, "batch_size": 3, "precision": "float32", "warmup_steps": 2}
+    knobs = changes.pop("knobs", {})
+    job = make_job(
+        lab_catalogue(), task.id, method, knobs, base=tiny_base, probe=False, **values | changes
+    )
+    run = create_run(job)
+    for _ in Training(run, shelf).go():
+        pass
+    assert run.state().name == "done", run.state().reason
+    return run
+
+
+def written(run, folder):
+    folder.mkdir()
+    (folder / "train.jsonl").write_bytes(reproduce.training_rows(run))
+    (folder / "reproduce.py").write_text(reproduce.program(run, lab_catalogue()), encoding="utf-8")
+    return folder / "reproduce.py"
+
+
+def told(text):
+    return [json.loads(line)["loss"] for line in text.splitlines()]
+
+
+def losses(run):
+    return [event["loss"] for event in run.events() if event["kind"] == "step"]
+
+
+@pytest.mark.parametrize("method", ["lora", "qlora"])
+def test_the_program_alone_gives_the_losses_of_the_run(tmp_path, shelf, loaded, tiny_base, method):
+    knobs = {"r": 4, "lora_dropout": 0.1}
+    run = trained(tmp_path, shelf, tiny_base, PAIRS, method, "Be brief.", knobs=knobs)
+    path = written(run, tmp_path / "alone")
+    assert "explorer" not in path.read_text().replace("llama-peft-explorer", "").replace(
+        "EXPLORER_CACHE", ""
+    )
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, str(path), "--device", "cpu", "--out", str(path.parent / "adapter")]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=path.parent, env=clean, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert told(done.stdout) == pytest.approx(losses(run), abs=1e-4)
+    assert losses(run)[-1] != losses(run)[0]
+    ours, theirs = (
+        PeftModel.from_pretrained(loaded.view(), str(folder)).state_dict()
+        for folder in (run.adapter, path.parent / "adapter")
+    )
+    for name, tensor in ours.items():
+        if "lora_" in name:
+            assert torch.allclose(tensor, theirs[name], atol=1e-4), name
+
+
+@pytest.mark.parametrize(
+    ("method", "records", "changes"),
+    [
+        ("llama-adapter-v1", TALKS, {}),
+        ("llama-adapter-v2", PAIRS, {"schedule": "cosine"}),
+        ("llama-excitor", TEXTS, {}),
+        ("ia3", TEXTS, {"weight_decay": 0.1, "gradient_checkpointing": True}),
+        ("full", PAIRS, {"precision": "bfloat16"}),
+        ("norms-and-biases", PAIRS, {"schedule": "constant"}),
+        ("lora", TALKS, {"quantization": "int8"}),
+    ],
+)
+def test_the_program_follows_every_kind_of_run(  # noqa: PLR0913  # fixtures
+    tmp_path, shelf, tiny_base, monkeypatch, capsys, method, records, changes
+):
+    run = trained(tmp_path, shelf, tiny_base, records, method, **changes)
+    path = written(run, tmp_path / "again")
+    monkeypatch.setattr(sys, "argv", [str(path), "--device", "cpu"])
+    capsys.readouterr()
+    threads = torch.get_num_threads()
+    runpy.run_path(str(path), run_name="__main__")
+    torch.set_num_threads(threads)
+    assert told(capsys.readouterr().out) == pytest.approx(losses(run), abs=1e-4)
+    own = "import explorer.methods" in path.read_text()
+    assert own == method.startswith("llama-")
+
+
+def test_a_run_that_never_trained_has_no_program(tiny_base):
+    run = create_run(make_job(lab_catalogue(), "order-extraction", "lora", base=tiny_base))
+    with pytest.raises(ExplorerError, match="never began to train: there is nothing to repeat"):
+        reproduce.program(run, lab_catalogue())
