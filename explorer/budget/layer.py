@@ -211,6 +211,7 @@ class _Run:
         if not self.shape.rotates:
             return x
         tape = self.tape
+        tape.rotates = tape.rotates or x.grad
         # q cos + rotate(q) sin: cosines and sines are shared by all layers and counted there
         turned = tape.scale(tape.scale(x, label), label)
         return tape.add(tape.scale(x, label), turned, label)
@@ -218,6 +219,7 @@ class _Run:
     def _complex_positions(self, x: Value, label: str) -> Value:
         tape, size = self.tape, x.size
         if self.shape.rotates:
+            tape.rotates = tape.rotates or x.grad
             x = tape.scale(tape.cast(x, FLOAT32, f"{label} in float32"), f"{label} rotated")
             x = tape.cast(x, size, label)
         if self.shape.normed_queries:
@@ -322,7 +324,10 @@ class _Run:
         down = tape.linear(x, shape.hidden, prompts.rank, "D x", size * shape.hidden * prompts.rank)
         query = tape.linear(down, prompts.rank, shape.q_dim, "U D x", size * shape.q_dim)
         numbers = prompts.length * shape.q_dim
-        prompt = tape.record(tape.value("prompt", numbers, x.size), [], weights=size * numbers)
+        prompt = tape.value("prompt", numbers, x.size)
+        if x.size == size:  # the parameter itself, which is counted with the adapter
+            prompt.storage.bytes = 0
+        prompt = tape.record(prompt, [], weights=size * numbers)
         heads = shape.heads if prompts.per_head else 1
         keys = values = prompt
         if heads > 1:

@@ -136,8 +136,9 @@ def _training(resolved: Resolved) -> Memory:
         part = held if name in held else moving
         part[name] = -(-part[name] // plan.devices)
     spared = gradients - moving["gradients"]
-    phases = step.phases | {"update": gradients}  # fused: nothing besides
-    phases = {name: value - spared * _has_gradients(name, plan) for name, value in phases.items()}
+    phases = {
+        name: value - spared * _has_gradients(name, plan) for name, value in step.phases.items()
+    }
     return _assembled(resolved, held, moving, phases, weights, step)
 
 

@@ -106,7 +106,8 @@ def simulate(
     positions = 2 * setting.length * arch.head_dim * setting.stream
     tokens_in = setting.tokens * 8  # token ids and labels
     embedded = setting.tokens * arch.hidden_size * setting.stream
-    shared = (positions if reaches else 0) + 2 * tokens_in
+    turned = habit.checkpointing or any(run.trace.rotates for run in runs)
+    shared = (positions if turned else 0) + 2 * tokens_in
     saved = sum(run.kept * run.count for run in runs)
     table = 0
     if activity.embeddings:
@@ -123,6 +124,7 @@ def simulate(
         "loss backward": base + ends.trace.backward,
         "layers backward": _layers_backward(runs, ends, shared, habit, start),
         "embedding backward": shared + gradients + embedded + table if table else 0,
+        "update": gradients + sum(run.trace.pinned * run.count for run in runs),
     }
     highest = max(runs, key=lambda run: run.trace.backward)
     return StepBytes(
@@ -130,7 +132,7 @@ def simulate(
         shared=shared,
         logits=max(ends.logits_forward, ends.logits_backward),
         gradients=gradients,
-        recomputed=highest.trace.total if habit.checkpointing else 0,
+        recomputed=highest.trace.rerun if habit.checkpointing else 0,
         buffers=_buffers(runs, setting),
         temporary=highest.trace.backward - highest.trace.total,
         runs=runs,
@@ -145,7 +147,8 @@ def _forward(runs: tuple[Run, ...], held: int, habit: Habit, embedded: int) -> i
     below = held + embedded
     for run in runs:
         top = below + run.kept * (run.count - 1)
-        passing = run.trace.forward - (run.trace.total if habit.checkpointing else 0)
+        trace = run.trace
+        passing = trace.forward - (trace.total - trace.pinned if habit.checkpointing else 0)
         peak = max(peak, top + passing)
         below += run.kept * run.count
     return peak
@@ -161,24 +164,25 @@ def _layers_backward(
     """
     below = shared + sum(run.kept * run.count for run in runs)
     made = ends.trace.gradients
-    peak = 0
+    pinned = peak = 0
     for run in reversed(runs):
         trace = run.trace
         if not trace.saved and not trace.gradients:
             continue
         for done in (0, run.count - 1):
-            left = below - run.kept * (done + 1)
-            here = trace.backward
+            left = below - run.kept * (done + 1) + pinned + trace.pinned * done
+            here = trace.rerun_backward if habit.checkpointing else trace.backward
             if habit.checkpointing:
                 # run again beside the gradient of its output; its input is kept besides, unless it
                 # is saved itself
                 inputs = run.kept - trace.pinned
-                here = max(here, trace.forward + inputs) + run.kept - trace.carried
+                here = max(here, trace.rerun_forward + inputs) + run.kept - trace.carried
             gradients = start or made + done * trace.gradients
             own = trace.gradients if start else 0
             peak = max(peak, left + here + gradients - own)
         below -= run.kept * run.count
         made += trace.gradients * run.count
+        pinned += trace.pinned * run.count
     return peak
 
 

@@ -48,11 +48,15 @@ class Trace:
 
     `saved` by label, from its forward to its backward; `forward` and `backward` the most that is
     alive at once in them, what is saved included; `gradients` of its own trainable weights;
-    `carried` the part of `saved` that is the stretch's input itself; `pinned` the part that
-    checkpointing cannot let go of. `forward_flops` and `backward_flops` are the multiplications and
+    `carried` the part of `saved` that is the stretch's input itself; `pinned` what operations hold
+    on to outside of autograd, so that neither checkpointing nor the backward lets go of it before
+    the loss itself is gone. `rerun` is what is saved by a forward that checkpointing runs again,
+    `rerun_forward` and `rerun_backward` are the most in that forward and in the backward after it,
+    both without `pinned`. `forward_flops` and `backward_flops` are the multiplications and
     additions of its matrix products, `rerun_flops` those of a forward that ends as soon as all is
-    saved again (checkpointing); `idle_flops` those that transformers spends in the forward on
-    experts that a token was not sent to.
+    saved again; `idle_flops` those that transformers spends in the forward on experts that a token
+    was not sent to. `rotates` says that cosines and sines of the positions, which all layers share,
+    are needed for the backward.
     """
 
     saved: dict[str, int] = field(default_factory=dict)
@@ -61,10 +65,14 @@ class Trace:
     gradients: int = 0
     carried: int = 0
     pinned: int = 0
+    rerun: int = 0
+    rerun_forward: int = 0
+    rerun_backward: int = 0
     forward_flops: int = 0
     backward_flops: int = 0
     rerun_flops: int = 0
     idle_flops: int = 0
+    rotates: bool = False
 
     @property
     def total(self) -> int:
@@ -98,6 +106,8 @@ class Tape:
         self.alive = self.peak = 0  # of the forward: now, and at most so far
         self.pinned: dict[Storage, None] = {}
         self.forward_flops = self.backward_flops = self.rerun_flops = self.idle_flops = 0
+        self.rerun_peak = 0  # when the last tensor was saved
+        self.rotates = False  # something that needs a gradient, by position
         self._underway = 0  # work of the operation that is being recorded
         self._held: list[Storage] = []
 
@@ -118,8 +128,8 @@ class Tape:
         given = list(inputs)
         needing = [value for value in given if value.grad]
         output.grad = bool(needing) or weights > 0
+        saved = [value.storage for value in keeps]
         if output.grad:
-            saved = [value.storage for value in keeps]
             for storage in saved:
                 if storage not in self.kept:
                     self.kept[storage] = None
@@ -131,9 +141,12 @@ class Tape:
         passing = {value.storage for value in given}
         passing.add(output.storage)
         passing.update(self._held)
+        passing.update(self.pinned)
         passing_bytes = sum(storage.bytes for storage in passing if storage not in self.kept)
         self.alive = self.kept_bytes + passing_bytes
-        self.peak = max(self.peak, self.alive)
+        before, self.peak = self.peak, max(self.peak, self.alive)
+        if output.grad and saved:
+            self.rerun_peak = self.peak if output.storage in saved else before
         return output
 
     @contextmanager
@@ -245,12 +258,12 @@ class Tape:
         return self.cast(y, x.size)
 
     def linear_8bit(self, x: Value, d_in: int, d_out: int, label: str) -> Value:
-        """A bitsandbytes 8-bit linear: keeps its input, and widens its weight in the backward."""
+        """A bitsandbytes 8-bit linear: pins its input, and widens its weight in the backward."""
         self._work(2 * x.numbers * d_out, x.grad)
         y = self.value(label, x.numbers // d_in * d_out, x.size)
         buffer = d_in * d_out * x.size
-        y = self.record(y, [x], [x], scratch=buffer)
-        if y.grad:  # held by the operation itself, out of reach of torch's checkpointing
+        y = self.record(y, [x], scratch=buffer)
+        if y.grad:
             self.pinned[x.storage] = None
         self.peak = max(self.peak, self.alive + buffer)
         return y
@@ -285,35 +298,46 @@ class Tape:
     def trace(self, output: Value, source: Value | None = None) -> Trace:
         """Run the backward from `output` and say what was saved and how high it came."""
         labelled: defaultdict[str, int] = defaultdict(int)
-        for storage in self.kept:
+        held = self.kept | self.pinned
+        for storage in held:
             labelled[storage.label] += storage.bytes
         gradients = sum(node.weights for node in self.nodes)
         carried = source.storage.bytes if source is not None and source.storage in self.kept else 0
-        pinned = sum(storage.bytes for storage in self.pinned)
+        backward = _backward(self.nodes, held, set(self.pinned), output)
+        again = _backward(self.nodes, self.kept, set(), output) if self.pinned else backward
         return Trace(
             saved=dict(labelled),
             forward=self.peak,
-            backward=_backward(self, output),
+            backward=backward,
             gradients=gradients,
             carried=carried,
-            pinned=pinned,
+            pinned=sum(storage.bytes for storage in self.pinned),
+            rerun=self.kept_bytes,
+            rerun_forward=self.rerun_peak,
+            rerun_backward=again,
             forward_flops=self.forward_flops,
             backward_flops=self.backward_flops,
             rerun_flops=self.rerun_flops,
             idle_flops=self.idle_flops,
+            rotates=self.rotates,
         )
 
 
-def _backward(tape: Tape, output: Value) -> int:
-    """The most bytes alive at once, from the gradient of `output` to those of the inputs."""
+def _backward(
+    nodes: list[_Node], held: Iterable[Storage], pinned: set[Storage], output: Value
+) -> int:
+    """The most bytes alive at once, from the gradient of `output` to those of the inputs.
+
+    All of `held` is there at the start; each goes after its last use, the `pinned` ones stay.
+    """
     users: defaultdict[Storage, int] = defaultdict(int)
-    for node in tape.nodes:
+    for node in nodes:
         for storage in node.saved:
             users[storage] += 1
-    live = sum(storage.bytes for storage in tape.kept) + output.bytes
+    live = sum(storage.bytes for storage in held) + output.bytes
     peak = live
     pending = {id(output): _Gradient(output.bytes)}
-    for node in reversed(tape.nodes):
+    for node in reversed(nodes):
         gradient = pending.pop(id(node.output), None)
         if gradient is not None:
             made = 0 if node.aliases else sum(value.bytes for value in node.inputs)
@@ -324,7 +348,7 @@ def _backward(tape: Tape, output: Value) -> int:
             live -= _let_go(gradient)
         for storage in node.saved:
             users[storage] -= 1
-            if not users[storage]:
+            if not users[storage] and storage not in pinned:
                 live -= storage.bytes
     return peak
 

@@ -103,6 +103,39 @@ def test_the_peak_of_a_step_is_forecast_within_five_percent(case):
     assert moving == pytest.approx(real.peak, rel=0.05)
 
 
+MATRIX = [
+    {
+        "method": method,
+        "quantization": quantization,
+        "checkpointing": checkpointing,
+        "batch": batch,
+        "length": length,
+    }
+    for method in SURVEY
+    for quantization in ("none", "nf4", "int8")
+    for checkpointing in (False, True)
+    for batch, length in ((1, 160), (3, 64))
+    if method != "full" or quantization == "none"
+]
+
+
+@pytest.mark.parametrize(
+    "case", MATRIX, ids=lambda case: "-".join(str(value) for value in case.values())
+)
+def test_terms_and_total_hold_across_the_matrix(case):
+    budget = small_budget(small(vocab_size=512), **plain(case))
+    step = step_of(budget)
+    ours = budget.memory.step
+    saved = ours.saved + ours.shared + ours.tail.saved
+    # checkpointing and bitsandbytes' 8-bit linears hold tensors where hooks don't see them
+    if not case["checkpointing"] and case["quantization"] != "int8":
+        assert saved == pytest.approx(step.saved(), rel=0.02)
+    real = step.timeline()
+    given = 2 * case["batch"] * case["length"] * 8  # tokens and labels were there before
+    assert saved - given == pytest.approx(real.after_forward, rel=0.02)
+    assert ours.peak == pytest.approx(real.peak, rel=0.05)
+
+
 @pytest.mark.parametrize("vocabulary", [64, 4096])
 def test_the_peak_is_right_whether_the_logits_or_the_layers_make_it(vocabulary):
     budget = small_budget(small(vocab_size=vocabulary), **plain({"method": "lora"}))
