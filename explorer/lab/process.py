@@ -33,6 +33,8 @@ class WorkerProcess:
             # Threads that wait for each other sleep: spinning ones stall on a machine that has
             # other things to do (a page, a browser), and gain nothing on one that has not.
             "OMP_WAIT_POLICY": "PASSIVE",
+            # Some microseconds of spinning first: a step has thousands of short operations.
+            "GOMP_SPINCOUNT": "3000",
             "HF_HUB_OFFLINE": "1",  # bases are fetched by the set-up, never by the way
         }
         # A session of its own: an interrupt at the terminal reaches the page, which then closes

@@ -11,19 +11,22 @@ from explorer.catalogue.errors import ExplorerError
 from explorer.catalogue.task import Task
 from explorer.lab.bases import hub_name
 from explorer.lab.datasets import find_task, task_rows
-from explorer.lab.runs import Run
+from explorer.lab.inside import INSIDE
+from explorer.lab.runs import Run, write_atomically
 from explorer.lab.worker.adapters import save_adapter
 from explorer.lab.worker.ending import Ending, HopelessError
 from explorer.lab.worker.evaluate import HeldOut, encode_rows, evaluate
 from explorer.lab.worker.forgetting import Knowledge, probe_knowledge
+from explorer.lab.worker.inside import look_inside
 from explorer.lab.worker.report import Report
 from explorer.lab.worker.shelf import Loaded, Shelf
-from explorer.lab.worker.text import Encoded, pad_id
+from explorer.lab.worker.text import Encoded, collate, pad_id
 from explorer.lab.worker.trainer import Done, Trainer, checkpoint_activations
 from explorer.lab.worker.view import privatize
 from explorer.methods.attach import attach
 
 WATCHED_ROWS = 16
+INSIDE_ROWS = 8
 OUT_OF_MEMORY = "out of memory: take a smaller batch, a shorter max_length or a quantized base"
 
 
@@ -85,6 +88,7 @@ class Training:
         yield from self._ask(loaded, held, "after")
         yield from self._probe(loaded)
         self._save()
+        yield from self._look_inside(loaded, held)
 
     def _held_out(self, task: Task, loaded: Loaded) -> HeldOut:
         window = loaded.model.config.max_position_embeddings
@@ -170,6 +174,18 @@ class Training:
                 if known is not None:
                     self.report.probed(known, "after")
                 yield from self._turn()
+
+    def _look_inside(self, loaded: Loaded, held: HeldOut) -> Iterator[None]:
+        """What was learnt, layer by layer, on the first held-out rows."""
+        if self.silent:
+            return
+        rows = encode_rows(
+            loaded.tokenizer, held.rows[:INSIDE_ROWS], self.job.system, self.job.max_length
+        )
+        batch = collate(rows, pad_id(loaded.tokenizer), loaded.device)
+        found = look_inside(self.model, loaded.model, batch)
+        write_atomically(self.run.folder / INSIDE, found.model_dump_json())
+        yield from self._turn()
 
     def _turn(self) -> Iterator[None]:
         """Let others have theirs; afterwards, go on only if nobody asked to stop."""
