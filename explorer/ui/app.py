@@ -43,7 +43,7 @@ def build_app(catalogue: Catalogue | None = None, engine: Engine | None = None) 
 def _keep_address(bar: gr.Tabs, inputs: dict[str, dict[str, Component]]) -> None:
     """Write the address anew whenever a tab or one of its inputs changes."""
     components = [component for named in inputs.values() for component in named.values()]
-    triggers = [bar.select, *(component.change for component in components)]
+    triggers = [bar.select, bar.change, *(component.change for component in components)]
     write = address.writer(inputs)
     gr.on(triggers, None, components, None, js=write, api_visibility="private")
 
