@@ -2,16 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
-from explorer.budget.fit import fit_of
+from explorer.budget.fit import comparable_devices, fit_of
 from explorer.budget.flops import flops_of
-from explorer.budget.memory import memory_of
+from explorer.budget.memory import framework_bytes, memory_of
 from explorer.budget.plan import OWN_WEIGHTS, Plan, make_plan
 from explorer.budget.resolve import resolve
 from explorer.budget.time import time_of
 from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.errors import ExplorerError
+from explorer.catalogue.hardware import Hardware
+
+MOST_CHANGES = 3  # in one suggestion
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,44 +50,77 @@ class Suggestion:
 def suggestions(plan: Plan, catalogue: Catalogue, wanted: int = 3) -> list[Suggestion]:
     """The cheapest changes that make the plan fit its device, cheapest first.
 
-    Single changes come first; where fewer than `wanted` of them suffice, pairs and then triples
-    are tried. A plan that fits already needs none.
+    Singles and pairs are tried, and triples where these do not yield `wanted`. What changes nothing
+    about the result comes before what rounds, that before what trains something else, and other
+    hardware last. A plan that fits already needs none.
     """
-    found: list[Suggestion] = []
     if _fits(plan, catalogue):
-        return found
-    changes = [c for c in _changes(plan, catalogue) if _possible(plan, c.values, catalogue)]
+        return []
+    changes = [c for c in _changes(plan) if _possible(plan, c.values, catalogue)]
+    moves = [(_move(device), device) for device in comparable_devices(plan, catalogue)]
     before = _seconds(plan, catalogue)
-    for picked in _combinations(changes):
-        if len(found) >= wanted and len(picked) > len(found[-1].changes):
+    found: list[Suggestion] = []
+    for count in range(1, MOST_CHANGES + 1):
+        if count > 2 and len(found) >= wanted:
             break
-        if any(set(s.changes) <= set(picked) for s in found):
-            continue  # a part of it suffices
-        values = {key: value for change in picked for key, value in change.values.items()}
-        candidate = plan.with_values(**values)
-        total = memory_of(resolve(candidate, catalogue)).total
-        if fit_of(total, catalogue.device(candidate.hardware)).fits:
+        for picked in _that_fit(plan, changes, moves, count, catalogue):
+            if any(_suffices(s.changes, picked) for s in found):
+                continue
+            candidate = plan.with_values(**_values(picked))
             after = _seconds(candidate, catalogue)
             slower = after / before if before and after else None
+            total = memory_of(resolve(candidate, catalogue)).total
             found.append(Suggestion(picked, candidate, total, slower))
-    found.sort(key=lambda s: (len(s.changes), s.harm, s.slower or 1.0))
+    found.sort(key=lambda suggestion: _rank(suggestion, catalogue))
     return found[:wanted]
 
 
-def _combinations(changes: list[Change]) -> Iterator[tuple[Change, ...]]:
-    """Singles, then pairs, then triples of changes to different settings."""
-    layers: list[tuple[Change, ...]] = [()]
-    for _ in range(3):
-        longer = []
-        for picked in layers:
-            start = changes.index(picked[-1]) + 1 if picked else 0
-            taken = {key for change in picked for key in change.values}
-            longer += [(*picked, c) for c in changes[start:] if not taken & set(c.values)]
-        layers = longer
-        yield from layers
+def _rank(found: Suggestion, catalogue: Catalogue) -> tuple[float, ...]:
+    memory = catalogue.device(found.plan.hardware).memory_bytes.value or 0
+    return found.harm, len(found.changes), found.plan.devices, memory, found.slower or 1.0
 
 
-def _changes(plan: Plan, catalogue: Catalogue) -> Iterator[Change]:
+def _suffices(less: tuple[Change, ...], more: tuple[Change, ...]) -> bool:
+    """Whether what suffices is part of these changes, with as many devices or fewer."""
+    least, most = (_values(changes).get("devices", 1) for changes in (less, more))
+    others = {change for change in less if "devices" not in change.values}
+    return others <= set(more) and least <= most
+
+
+def _that_fit(
+    plan: Plan,
+    changes: list[Change],
+    moves: list[tuple[Change, Hardware]],
+    count: int,
+    catalogue: Catalogue,
+) -> Iterator[tuple[Change, ...]]:
+    """So many changes at a time that make the plan fit; a move is to the smallest device."""
+    for picked in _combinations(changes, count):
+        if _fits(plan.with_values(**_values(picked)), catalogue):
+            yield picked
+    for picked in _combinations(changes, count - 1):
+        memory = memory_of(resolve(plan.with_values(**_values(picked)), catalogue))
+        if fit_of(memory.total, catalogue.device(plan.hardware)).fits:
+            continue
+        for move, device in moves:
+            if fit_of(memory.allocated + framework_bytes(device.kind), device).fits:
+                yield (*picked, move)
+                break
+
+
+def _combinations(changes: list[Change], count: int) -> Iterator[tuple[Change, ...]]:
+    """So many changes at a time, none of which sets what another sets."""
+    for picked in combinations(changes, count):
+        keys = [key for change in picked for key in change.values]
+        if len(keys) == len(set(keys)):
+            yield picked
+
+
+def _values(picked: tuple[Change, ...]) -> dict[str, Any]:
+    return {key: value for change in picked for key, value in change.values.items()}
+
+
+def _changes(plan: Plan) -> Iterator[Change]:
     if plan.mode == "training":
         yield from _training_changes(plan)
     if not plan.is_quantized and not (plan.mode == "training" and plan.method in OWN_WEIGHTS):
@@ -98,7 +135,7 @@ def _changes(plan: Plan, catalogue: Catalogue) -> Iterator[Change]:
         half = plan.length // 2
         values = {"length": half, "loss_positions": None, "prompt": None}
         yield Change(f"Sequences of {half:,} tokens", values, "longer texts are cut", 2)
-    yield from _hardware_changes(plan, catalogue)
+    yield from _hardware_changes(plan)
 
 
 def _training_changes(plan: Plan) -> Iterator[Change]:
@@ -117,19 +154,22 @@ def _training_changes(plan: Plan) -> Iterator[Change]:
     if plan.method in OWN_WEIGHTS:
         values = {"method": "lora", "knobs": {}}
         yield Change("LoRA instead of all weights", values, "only low-rank updates are learnt", 2)
-        values |= {"quantization": "nf4", "double_quantization": True}
+        values = values | {"quantization": "nf4", "double_quantization": True}
         yield Change("QLoRA instead of all weights", values, "4-bit weights, low-rank updates", 2)
 
 
-def _hardware_changes(plan: Plan, catalogue: Catalogue) -> Iterator[Change]:
+def _hardware_changes(plan: Plan) -> Iterator[Change]:
     if plan.mode == "training" and plan.devices == 1:
         for count in (2, 4, 8):
             values = {"devices": count, "sharding": "fsdp"}
             yield Change(f"Shard over {count} devices", values, f"{count} devices", 3)
-    for device in catalogue.hardware.values():
-        if device.kind == catalogue.device(plan.hardware).kind and device.id != plan.hardware:
-            name = device.name.value or device.id
-            yield Change(f"Run on {name}", {"hardware": device.id}, "another device", 3)
+
+
+def _move(device: Hardware) -> Change:
+    memory = (device.memory_bytes.value or 0) / 2**30
+    price = device.price_per_hour_usd.value
+    cost = f"{memory:,.0f} GiB" + (f" at ${price:.2f} an hour" if price else "")
+    return Change(f"Run on {device.name.value or device.id}", {"hardware": device.id}, cost, 3)
 
 
 def _possible(plan: Plan, values: dict[str, Any], catalogue: Catalogue) -> bool:

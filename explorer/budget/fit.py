@@ -1,9 +1,11 @@
 """Whether a plan fits a device."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-from explorer.catalogue.hardware import Hardware
+from explorer.budget.plan import Plan
+from explorer.catalogue.catalogue import Catalogue
+from explorer.catalogue.hardware import Hardware, Kind
 
 Verdict = Literal["fits", "tight", "does not fit"]
 
@@ -33,6 +35,18 @@ def usable_bytes(hardware: Hardware) -> int:
     """Bytes of the device that a process can have."""
     share = USABLE.get(hardware.kind, USABLE_GPU)
     return int((hardware.memory_bytes.value or 0) * share)
+
+
+def comparable_devices(plan: Plan, catalogue: Catalogue) -> list[Hardware]:
+    """Devices that could take the place of the plan's, from the one with the least memory.
+
+    Graphics cards stand in for each other whatever they are sold for; Apple's computers and plain
+    processors only for their own kind.
+    """
+    kind = catalogue.device(plan.hardware).kind
+    kinds = {kind} if kind in USABLE else set(get_args(Kind)) - set(USABLE)
+    devices = [device for device in catalogue.hardware.values() if device.kind in kinds]
+    return sorted(devices, key=lambda d: (d.memory_bytes.value or 0, d.memory_bandwidth.value or 0))
 
 
 def fit_of(total: int, hardware: Hardware) -> Fit:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from explorer.budget.fit import fit_of
+from explorer.budget.fit import comparable_devices, fit_of
 from explorer.budget.matrix import known_models
 from explorer.budget.memory import memory_of
 from explorer.budget.plan import MOST_TOKENS, Plan
@@ -47,16 +47,11 @@ def largest_rank(plan: Plan, catalogue: Catalogue) -> int | None:
 
 
 def smallest_device(plan: Plan, catalogue: Catalogue) -> str | None:
-    """The device with the least memory, then the least bandwidth, on which the plan fits."""
-    able = [
-        device
-        for device in catalogue.hardware.values()
-        if fits(plan.with_values(hardware=device.id), catalogue)
-    ]
-    able.sort(
-        key=lambda device: (device.memory_bytes.value or 0, device.memory_bandwidth.value or 0)
-    )
-    return able[0].id if able else None
+    """The device like the plan's with the least memory, then bandwidth, on which the plan fits."""
+    for device in comparable_devices(plan, catalogue):
+        if fits(plan.with_values(hardware=device.id), catalogue):
+            return device.id
+    return None
 
 
 def largest_model(plan: Plan, catalogue: Catalogue) -> str | None:
