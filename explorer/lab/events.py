@@ -179,6 +179,13 @@ class Progress(Record):
     what: str
 
 
+class Report(Record):
+    """What was measured, for a request that is not a comparison; its keys are the measurer's."""
+
+    kind: Literal["report"] = "report"
+    values: dict[str, Any]
+
+
 class Failed(Record):
     """The request could not be answered; nothing follows."""
 
@@ -186,4 +193,4 @@ class Failed(Record):
     reason: str
 
 
-Reply = Annotated[Token | ColumnDone | SelfCheck | Progress | Failed, Field(discriminator="kind")]
+Reply = Annotated[Token | ColumnDone | SelfCheck | Progress | Report | Failed, Field(discriminator="kind")]

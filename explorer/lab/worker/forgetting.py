@@ -25,7 +25,7 @@ def probe_knowledge(model: nn.Module, tokenizer: Any) -> Iterator[Knowledge | No
     was_training = model.training
     model.eval()
     losses: list[float] = []
-    for loss in _text_losses(model, tokenizer):
+    for loss in text_losses(model, tokenizer):
         losses += loss
         yield None
     right: list[bool] = []
@@ -36,7 +36,7 @@ def probe_knowledge(model: nn.Module, tokenizer: Any) -> Iterator[Knowledge | No
     yield Knowledge(sum(losses) / len(losses), sum(right) / len(right))
 
 
-def _text_losses(model: nn.Module, tokenizer: Any, at_once: int = 8) -> Iterator[list[float]]:
+def text_losses(model: nn.Module, tokenizer: Any, at_once: int = 8) -> Iterator[list[float]]:
     """Negative log-probability of each token but the first of every passage."""
     texts = [_ids(tokenizer, text) for text in passages()]
     for number in range(0, len(texts), at_once):

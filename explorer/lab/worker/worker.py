@@ -10,10 +10,11 @@ import torch
 from explorer.catalogue.errors import ExplorerError
 from explorer.lab.events import Failed
 from explorer.lab.protocol import Over, Told
-from explorer.lab.request import CompareRequest, TrainRequest
+from explorer.lab.request import QuantizationRequest, Request, TrainRequest
 from explorer.lab.runs import Run
 from explorer.lab.worker.compare import compare
 from explorer.lab.worker.precision import set_threads
+from explorer.lab.worker.quantize import quantization_bench
 from explorer.lab.worker.scheduler import TALK, TRAIN, Scheduler, Work
 from explorer.lab.worker.shelf import Shelf
 from explorer.lab.worker.train import OUT_OF_MEMORY, Training
@@ -34,11 +35,13 @@ class Worker:
         """Whether any task is unfinished."""
         return bool(self.scheduler.tasks)
 
-    def submit(self, task: str, request: TrainRequest | CompareRequest) -> None:
+    def submit(self, task: str, request: Request) -> None:
         """Begin a task; what it says comes out of `poll`."""
         if isinstance(request, TrainRequest):
             training = Training(Run(request.run, Path(request.folder)), self.shelf)
             self.scheduler.add(task, training.go(), TRAIN)
+        elif isinstance(request, QuantizationRequest):
+            self.scheduler.add(task, worded(quantization_bench(request, self.shelf)), TRAIN)
         else:
             self.scheduler.add(task, worded(compare(request, self.shelf)), TALK)
 
