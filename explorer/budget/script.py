@@ -28,11 +28,11 @@ def training_script(resolved: Resolved, catalogue: Catalogue) -> str:
     second a text file to train on. Raises ExplorerError for what no such program can do.
     """
     plan = resolved.plan
-    _refuse_what_it_cannot(plan)
+    _refuse_what_it_cannot(resolved)
     needs_bitsandbytes = "bitsandbytes" in OPTIMIZERS[plan.optimizer]
     imports = ["import sys", "from pathlib import Path", ""]
     imports += ["import bitsandbytes"] if needs_bitsandbytes else []
-    imports += ["import torch", *_method_imports(resolved), *_transformers_imports(plan)]
+    imports += ["import torch", *_method_imports(resolved), *_transformers_imports(resolved)]
     title = f'"""{resolved.method.name} on {plan.model}: the plan of a budget as a program."""'
     parts = [
         "\n".join([title, "", *imports]),
@@ -44,16 +44,31 @@ def training_script(resolved: Resolved, catalogue: Catalogue) -> str:
     return "\n\n\n".join(parts) + "\n"
 
 
-def _refuse_what_it_cannot(plan: Plan) -> None:
-    if plan.mode != "training":
-        raise ExplorerError("The program trains; choose mode training.")
-    if plan.devices > 1:
-        raise ExplorerError("The program runs on one device; start it with accelerate for more.")
-    if plan.loss_chunk:
-        raise ExplorerError(
-            "A loss in chunks needs a fused kernel (Liger's, for one), which plain transformers "
-            "does not have: set loss_chunk to 0."
-        )
+def _refuse_what_it_cannot(resolved: Resolved) -> None:
+    plan = resolved.plan
+    trained = plan.parameter_dtype if resolved.trains_own_weights else plan.adapter_dtype
+    refusals = {
+        "The program trains; choose mode training.": plan.mode != "training",
+        "The program runs on one device; start it with accelerate for more.": plan.devices > 1,
+        "A loss in chunks needs a fused kernel (Liger's, for one), which plain transformers "
+        "does not have: set loss_chunk to 0.": plan.loss_chunk > 0,
+        "transformers computes the loss in float32: leave loss_float32 on.": not plan.loss_float32,
+        "The program packs its text into full sequences: leave padded off.": plan.padded,
+        "Plain torch keeps no float32 copies of what trains: leave master_weights off, or train "
+        "in float32.": plan.master_weights,
+        f"torch's optimizers hold their states in the type of what trains, {trained}: leave "
+        f"optimizer_dtype unset.": plan.optimizer_dtype not in (None, trained),
+        f"transformers asks bitsandbytes for blocks of 64 numbers, not of "
+        f"{plan.quantization_block}: set quantization_block to 64.": (
+            plan.quantization in FOUR_BIT and plan.quantization_block != 64
+        ),
+    }
+    method = resolved.method
+    if method.unsupported:
+        refusals[f"There is no program for {method.name}: {method.unsupported}"] = True
+    for sentence, applies in refusals.items():
+        if applies:
+            raise ExplorerError(sentence)
 
 
 def _method_imports(resolved: Resolved) -> list[str]:
@@ -67,9 +82,14 @@ def _method_imports(resolved: Resolved) -> list[str]:
     ]
 
 
-def _transformers_imports(plan: Plan) -> list[str]:
-    names = ["AutoModelForCausalLM", "AutoTokenizer"]
-    names += ["BitsAndBytesConfig"] if plan.is_quantized else []
+def _loader(resolved: Resolved) -> str:
+    sees = resolved.arch.vision is not None
+    return "AutoModelForImageTextToText" if sees else "AutoModelForCausalLM"
+
+
+def _transformers_imports(resolved: Resolved) -> list[str]:
+    names = [_loader(resolved), "AutoTokenizer"]
+    names += ["BitsAndBytesConfig"] if resolved.plan.is_quantized else []
     return [f"from transformers import {', '.join(names)}"]
 
 
@@ -78,10 +98,10 @@ def _constants(resolved: Resolved, catalogue: Catalogue) -> list[str]:
     rate = resolved.method.lab.learning_rate if resolved.method.lab else 1e-4
     steps = max(1, plan.tokens // plan.tokens_per_step)
     return [
-        f"MODEL = {_repository(plan, catalogue)!r}  # or a local folder",
+        f"MODEL = {_literal(_repository(plan, catalogue))}  # or a local folder",
         f"BATCH, LENGTH, ACCUMULATION = {plan.batch}, {plan.length}, {plan.accumulation}",
         f"STEPS = {steps}  # updates: {plan.tokens:,} tokens",
-        f"LEARNING_RATE = {rate:g}",
+        f"LEARNING_RATE = {rate:g}  # found on a model of 135M; large ones want less",
     ]
 
 
@@ -109,7 +129,7 @@ def _main(resolved: Resolved) -> str:
         "def main(model_name=MODEL, text=__file__, steps=STEPS):",
         '    device = "cuda" if torch.cuda.is_available() else "cpu"',
         "    tokenizer = AutoTokenizer.from_pretrained(model_name)",
-        "    model = AutoModelForCausalLM.from_pretrained(",
+        f"    model = {_loader(resolved)}.from_pretrained(",
         "        model_name,",
         f"        dtype=torch.{plan.parameter_dtype},",
         f'        attn_implementation="{plan.attention}",',
@@ -146,18 +166,20 @@ def _main(resolved: Resolved) -> str:
 
 
 def _quantization(plan: Plan) -> list[str]:
-    if plan.quantization == "int8":
-        return ["        quantization_config=BitsAndBytesConfig(load_in_8bit=True),"]
-    if plan.quantization not in FOUR_BIT:
+    if not plan.is_quantized:
         return []
-    return [
-        "        quantization_config=BitsAndBytesConfig(",
-        "            load_in_4bit=True,",
-        f'            bnb_4bit_quant_type="{plan.quantization}",',
-        f"            bnb_4bit_use_double_quant={plan.double_quantization},",
-        f"            bnb_4bit_compute_dtype=torch.{plan.compute_dtype},",
-        "        ),",
-    ]
+    lines = ["load_in_8bit=True"]
+    if plan.quantization in FOUR_BIT:
+        lines = [
+            "load_in_4bit=True",
+            f'bnb_4bit_quant_type="{plan.quantization}"',
+            f"bnb_4bit_use_double_quant={plan.double_quantization}",
+            f"bnb_4bit_compute_dtype=torch.{plan.compute_dtype}",
+        ]
+    if plan.skipped_modules != ("lm_head",):
+        lines.append(f"llm_int8_skip_modules={_literal(plan.skipped_modules)}")
+    inner = [f"            {line}," for line in lines]
+    return ["        quantization_config=BitsAndBytesConfig(", *inner, "        ),"]
 
 
 def _method(resolved: Resolved) -> list[str]:
@@ -176,7 +198,7 @@ def _method(resolved: Resolved) -> list[str]:
         knobs = ", ".join(
             f"{json.dumps(k)}: {_literal(v)}" for k, v in resolved.knobs.items() if v is not None
         )
-        lines += [f"    config = build_config({method.id!r}, {{{knobs}}})"]
+        lines += [f"    config = build_config({_literal(method.id)}, {{{knobs}}})"]
     else:
         lines += [f'    config = PEFT_TYPE_TO_CONFIG_MAPPING["{method.peft_type}"](']
         lines += ["        task_type=TaskType.CAUSAL_LM,", *shown, "    )"]
@@ -185,4 +207,7 @@ def _method(resolved: Resolved) -> list[str]:
 
 
 def _literal(value: Any) -> str:
-    return repr(list(value) if isinstance(value, tuple) else value)
+    """A value as Python source, with double quotes."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_literal(item) for item in value)}]"
+    return json.dumps(value) if isinstance(value, str) else repr(value)
