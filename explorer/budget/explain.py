@@ -5,8 +5,14 @@ from dataclasses import dataclass
 from explorer.budget.forecast import Budget
 from explorer.budget.kv import cached_layers
 from explorer.budget.layer import Setting
-from explorer.budget.memory import setting_of, tail_of, trained_size
-from explorer.budget.optimizer import state_formula
+from explorer.budget.memory import SHARDED, setting_of, tail_of, trained_size
+from explorer.budget.optimizer import (
+    BLOCK_8BIT,
+    STATES,
+    optimizer_bytes,
+    state_formula,
+    state_size,
+)
 from explorer.budget.plan import KV_BYTES
 from explorer.budget.quantization import FOUR_BIT
 from explorer.budget.step import Run
@@ -30,14 +36,16 @@ def explain(budget: Budget) -> list[Explained]:
     for term, size in budget.memory.terms.items():
         if size:
             meaning, formula, filled = writers[term](budget)
+            if term in SHARDED.get(budget.plan.sharding, ()):
+                formula, filled = f"({formula}) / devices", f"({filled}) / {budget.plan.devices}"
             told.append(Explained(term, meaning, formula, filled, size))
     if budget.memory.not_at_once:
         told.append(
             Explained(
                 "not_at_once",
                 "what is never alive together: gradients come as activations go",
-                "sum of the terms - the most alive at once",
-                f"{sum(budget.memory.terms.values()):,} - {budget.memory.total:,}",
+                "the most alive at once - sum of the terms",
+                f"{budget.memory.total:,} - {sum(budget.memory.terms.values()):,}",
                 -budget.memory.not_at_once,
             )
         )
@@ -94,12 +102,17 @@ def _trained(budget: Budget) -> str:
 
 
 def _optimizer(budget: Budget) -> Written:
-    formula = f"trained · {state_formula(budget.plan, trained_size(budget.resolved))}"
-    return (
-        f"the states of {budget.plan.optimizer}",
-        formula,
-        f"{_trained(budget).split(' ·')[0]} · …",
-    )
+    plan, count = budget.plan, budget.resolved.trainable.total
+    meaning = f"the states of {plan.optimizer}"
+    size = trained_size(budget.resolved)
+    if plan.optimizer == "adafactor":
+        numbers = optimizer_bytes(budget.resolved, size) // 4
+        return meaning, state_formula(plan, size), f"{numbers:,} · 4"
+    each = f"2 · (1 + 4 / {BLOCK_8BIT})"
+    if not plan.optimizer.endswith("8bit"):
+        states = STATES[plan.optimizer]
+        each = f"{states} · {state_size(plan, size) / max(states, 1):g}"
+    return meaning, f"trained · {state_formula(plan, size)}", f"{count:,} · {each}"
 
 
 def _master(budget: Budget) -> Written:
@@ -147,8 +160,8 @@ def _logits(budget: Budget) -> Written:
         rows = budget.plan.batch
         return (
             "logits of the last position",
-            "batch · vocabulary · bytes",
-            f"{rows} · {vocabulary:,} · …",
+            "batch · vocabulary · (bytes + 4 in float32)",
+            f"{rows} · {vocabulary:,} · ({setting_of(budget.resolved).stream} + 4)",
         )
     wide = 4 if tail.wide else setting_of(budget.resolved).stream
     if tail.chunk and tail.chunk < rows:
@@ -178,10 +191,10 @@ def _cache(budget: Budget) -> Written:
     plan, arch = budget.plan, budget.resolved.arch
     whole, chunked = cached_layers(arch)
     size = KV_BYTES[plan.kv_dtype]
-    filled = f"2 · {plan.batch} · {whole} · {plan.length:,} · {arch.kv_dim} · {size:g}"
+    filled = f"2 · {plan.batch} · {whole} · {plan.length:,} · {arch.kv_dim:,} · {size:g}"
     if chunked:
         near = min(plan.length, arch.attention_chunk_size or plan.length)
-        filled += f" + 2 · {plan.batch} · {chunked} · {near:,} · {arch.kv_dim} · {size:g}"
+        filled += f" + 2 · {plan.batch} · {chunked} · {near:,} · {arch.kv_dim:,} · {size:g}"
     return (
         "keys and values of the context",
         "2 · batch · layers · tokens · kv width · bytes",

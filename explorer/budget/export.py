@@ -98,4 +98,5 @@ def _cell(text: str) -> str:
 
 def _safe(value: Any) -> Any:
     """Text that no spreadsheet takes for a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@" else value
+    risky = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{value}" if risky else value

@@ -69,7 +69,7 @@ def _training(resolved: Resolved) -> Flops:
 
 def _inference(resolved: Resolved) -> Flops:
     plan, arch = resolved.plan, resolved.arch
-    prompt = plan.prompt or max(1, plan.length // 2)
+    prompt = plan.prompt_length
     answer = max(plan.length - prompt, 1)
     weights = 2 * text_weights(resolved)
     head = 2 * arch.hidden_size * arch.vocab_size

@@ -170,8 +170,7 @@ def _inference(resolved: Resolved) -> Memory:
     plan, arch = resolved.plan, resolved.arch
     weights = weight_bytes(arch, quantization_of(plan))
     setting = setting_of(resolved)
-    prompt = plan.prompt or plan.length
-    passing = replace(setting, length=prompt)
+    passing = replace(setting, length=plan.prompt_length)
     shapes = shapes_of(arch)
     traces = [trace_layer(shape, IDLE, passing, False) for shape in {shapes[0], shapes[-1]}]
     size = trained_size(resolved)

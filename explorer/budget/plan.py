@@ -129,6 +129,11 @@ class Plan(Record):
         return self.model_copy(update=values)
 
     @property
+    def prompt_length(self) -> int:
+        """Tokens of the prompt in inference: half of the context unless said."""
+        return self.prompt or max(1, self.length // 2)
+
+    @property
     def tokens_per_step(self) -> int:
         """Tokens between two updates, on all devices together."""
         return self.batch * self.length * self.accumulation * self.devices

@@ -110,7 +110,7 @@ def _inference(resolved: Resolved, flops: Flops, memory: Memory, rate: float) ->
     bandwidth = (resolved.hardware.memory_bandwidth.value or 1.0) * efficiency * plan.devices
     arithmetic = rate * TRAINING_EFFICIENCY * plan.devices
     read = memory.terms["weights"] * text_weights(resolved) / resolved.params.total
-    prompt = plan.prompt or max(1, plan.length // 2)
+    prompt = plan.prompt_length
     middle = (prompt + plan.length) // 2
     cached = cache_bytes(arch, middle, plan.batch, KV_BYTES[plan.kv_dtype])
     launches = _launches(resolved, LAUNCH_FORWARD)
