@@ -13,6 +13,7 @@ from explorer.budget.memory import setting_of, tail_of
 from explorer.budget.resolve import Resolved
 from explorer.budget.sites import all_sites
 from explorer.budget.step import Habit, layer_runs, simulate
+from explorer.budget.tape import Trace
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,14 @@ def _training(resolved: Resolved) -> Flops:
         backward=backward,
         recompute=recompute,
         attention=attention * len(resolved.arch.self_attention_layers),
-        idle=sum(run.trace.idle_flops * run.count for run in runs),
+        idle=sum(_idle(run.trace, plan.checkpointing) * run.count for run in runs),
         per_token=step / setting.tokens,
         total=step / setting.tokens * plan.tokens,
     )
+
+
+def _idle(trace: Trace, checkpointing: bool) -> int:
+    return trace.idle_flops * (2 if checkpointing else 1) + trace.idle_backward_flops
 
 
 def _inference(resolved: Resolved) -> Flops:

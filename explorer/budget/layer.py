@@ -347,8 +347,10 @@ class _Run:
 
     def feed_forward(self, x: Value) -> Value:
         if self.shape.experts:
-            shared = self._mlp(x, "shared_expert.")
-            return self.tape.add(shared, self._experts(x), "feed-forward output")
+            routed = self._experts(x)
+            with self.tape.holding(routed):
+                shared = self._mlp(x, "shared_expert.")
+                return self.tape.add(shared, routed, "feed-forward output")
         return self._mlp(x, "")
 
     def _mlp(self, x: Value, prefix: str) -> Value:
@@ -384,7 +386,8 @@ class _Run:
         tape, shape = self.tape, self.shape
         whole = tape.forward_flops - forward
         chosen = whole * shape.chosen // shape.experts
-        tape.forward_flops = tape.rerun_flops = forward + chosen
+        tape.forward_flops = forward + chosen
         tape.idle_flops += whole - chosen
         spent = tape.backward_flops - backward
         tape.backward_flops = backward + spent * shape.chosen // shape.experts
+        tape.idle_backward_flops += spent - spent * shape.chosen // shape.experts

@@ -54,9 +54,9 @@ class Trace:
     `rerun_forward` and `rerun_backward` are the most in that forward and in the backward after it,
     both without `pinned`. `forward_flops` and `backward_flops` are the multiplications and
     additions of its matrix products, `rerun_flops` those of a forward that ends as soon as all is
-    saved again; `idle_flops` those that transformers spends in the forward on experts that a token
-    was not sent to. `rotates` says that cosines and sines of the positions, which all layers share,
-    are needed for the backward.
+    saved again; `idle_flops` and `idle_backward_flops` those that transformers spends on experts
+    that a token was not sent to. `rotates` says that cosines and sines of the positions, which all
+    layers share, are needed for the backward.
     """
 
     saved: dict[str, int] = field(default_factory=dict)
@@ -72,6 +72,7 @@ class Trace:
     backward_flops: int = 0
     rerun_flops: int = 0
     idle_flops: int = 0
+    idle_backward_flops: int = 0
     rotates: bool = False
 
     @property
@@ -105,7 +106,8 @@ class Tape:
         self.kept_bytes = 0
         self.alive = self.peak = 0  # of the forward: now, and at most so far
         self.pinned: dict[Storage, None] = {}
-        self.forward_flops = self.backward_flops = self.rerun_flops = self.idle_flops = 0
+        self.forward_flops = self.backward_flops = self.rerun_flops = 0
+        self.idle_flops = self.idle_backward_flops = 0
         self.rerun_peak = 0  # when the last tensor was saved
         self.rotates = False  # something that needs a gradient, by position
         self._underway = 0  # work of the operation that is being recorded
@@ -319,6 +321,7 @@ class Tape:
             backward_flops=self.backward_flops,
             rerun_flops=self.rerun_flops,
             idle_flops=self.idle_flops,
+            idle_backward_flops=self.idle_backward_flops,
             rotates=self.rotates,
         )
 

@@ -73,16 +73,15 @@ def test_operations_are_those_that_torch_counts(case):
     assert flops.per_step == pytest.approx(forward + backward, rel=0.01)
 
 
-@pytest.mark.parametrize("method", ["lora", "full"])
-def test_experts_that_a_token_is_not_sent_to_are_set_aside(method):
-    budget = small_budget(llama_4(), **plain({"method": method}))
-    step = step_of(budget)
-    forward, backward = counted(step)
-    assert budget.flops.forward + budget.flops.idle == pytest.approx(forward, rel=0.01)
-    each = 2 * 2 * 128 * 3 * 256 * 192  # one expert on all 256 tokens: 2 · tokens · 3 · h · i
-    assert budget.flops.idle == 2 * 3 * each
-    share = 1 if method == "lora" else 2
-    assert budget.flops.backward + share * budget.flops.idle == pytest.approx(backward, rel=0.01)
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize(("method", "passes"), [("lora", 2), ("full", 3)])
+def test_experts_that_a_token_is_not_sent_to_are_set_aside(method, passes, checkpointing):
+    case = plain({"method": method, "checkpointing": checkpointing})
+    flops = small_budget(llama_4(), **case).flops
+    forward, backward = counted(step_of(small_budget(llama_4(), **case)))
+    assert flops.per_step + flops.idle == pytest.approx(forward + backward, rel=0.01)
+    each = 2 * 256 * 3 * 256 * 192  # an expert on all 256 tokens: 2 · tokens · 3 · h · i
+    assert flops.idle == 2 * 3 * each * (passes + checkpointing)
 
 
 def test_layers_below_the_first_adapter_are_not_gone_back_through():
