@@ -160,7 +160,8 @@ class SelfCheck(Record):
 
     For the base column `max_difference` is to the logits that the model gave when it was loaded
     and to those of a plain forward pass of it. For an adapter it is to the base's logits at the
-    first new token, and `kl` is KL(adapter ‖ base) there, in nats.
+    first new token, `norm_difference` is the Euclidean norm of that difference, and `kl` is
+    KL(adapter ‖ base) there, in nats.
     """
 
     kind: Literal["self_check"] = "self_check"
@@ -169,7 +170,19 @@ class SelfCheck(Record):
     max_difference: float
     alone_difference: float  # between the column side by side with others and by itself
     kl: float
+    norm_difference: float = 0.0
+    merged_difference: float | None = None  # to the adapter merged into a copy of the weights
+    merged_note: str = ""  # why it was not merged, or why that does not count
+    alone: str = ""  # why the column is not in the shared batch; empty when it is
     note: str = ""
+
+
+class Shift(Record):
+    """What the base gives the tokens of an adapter's answer, in that answer: log-probabilities."""
+
+    kind: Literal["shift"] = "shift"
+    column: str
+    base_logprobs: tuple[float, ...]
 
 
 class Progress(Record):
@@ -193,4 +206,6 @@ class Failed(Record):
     reason: str
 
 
-Reply = Annotated[Token | ColumnDone | SelfCheck | Progress | Report | Failed, Field(discriminator="kind")]
+Reply = Annotated[
+    Token | ColumnDone | SelfCheck | Shift | Progress | Report | Failed, Field(discriminator="kind")
+]

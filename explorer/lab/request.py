@@ -6,10 +6,11 @@ from pydantic import Field, TypeAdapter, field_validator
 
 from explorer.catalogue.record import Record
 from explorer.lab.bases import EMBEDDED
+from explorer.lab.columns import BASE_COLUMN as BASE_COLUMN
+from explorer.lab.columns import parse_column
 from explorer.lab.job import Precision, Quantization
 from explorer.lab.words import check
 
-BASE_COLUMN = "base"
 MAX_COLUMNS = 9  # the base and eight adapters
 MAX_PROMPT = 20_000  # characters
 
@@ -36,10 +37,11 @@ class Turn(Record):
 
 
 class CompareRequest(Record):
-    """The same conversation answered by several columns: `base`, and run ids.
+    """The same question answered by several columns, written as explorer.lab.columns says.
 
     A run's column stands on the base that it was trained on, quantized as it was then, unless
-    `quantization` says otherwise for all columns.
+    `quantization` says otherwise for all columns. `histories` are a column's own turns before the
+    last message, for conversations that have parted.
     """
 
     kind: Literal["compare"] = "compare"
@@ -51,13 +53,22 @@ class CompareRequest(Record):
     sampling: Sampling = Sampling()
     seed: int = Field(default=0, ge=0, lt=2**31)
     alternatives: int = Field(default=0, ge=0, le=10)  # top tokens reported at each step
+    histories: dict[str, tuple[Turn, ...]] = Field(default_factory=dict)
+    self_check: bool = True
+    shifts: bool = False  # tell what the base gives the tokens of each adapter's answer
 
     @field_validator("columns")
     @classmethod
     def _once_each(cls, columns: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(columns)) != len(columns):
             raise ValueError("a column is listed twice")
+        for column in columns:
+            parse_column(column)
         return columns
+
+    def conversation(self, column: str) -> tuple[Turn, ...]:
+        """What a column is asked, its own history included."""
+        return (*self.messages[:-1], *self.histories.get(column, ()), self.messages[-1])
 
     @field_validator("messages")
     @classmethod

@@ -4,8 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
-from peft import PeftModel
-from safetensors import SafetensorError
+from peft import PeftModel, get_peft_model_state_dict
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import PreTrainedModel
@@ -14,7 +14,7 @@ from explorer.catalogue.errors import ExplorerError
 from explorer.lab.worker.shelf import Loaded
 from explorer.lab.worker.view import privatize
 
-CONFIG = "adapter_config.json"
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 TENSORS = "trained.safetensors"  # of `full` and `norms-and-biases`: names as in the model
 
 CARD = """---
@@ -63,10 +63,31 @@ def load_adapter(loaded: Loaded, folder: Path) -> nn.Module:
     if not (folder / CONFIG).is_file():
         raise AdapterError(f"{folder.parent.name} has no adapter: it ended before one was saved.")
     try:
-        return PeftModel.from_pretrained(model, str(folder)).eval()
+        adapted = PeftModel.from_pretrained(model, str(folder)).eval()
+        _demand_all_tensors(adapted, folder / WEIGHTS, loaded.base.id)
+        return adapted
+    except ExplorerError:
+        raise
     except (RuntimeError, ValueError, KeyError, SafetensorError, json.JSONDecodeError) as error:
         first = str(error).strip().splitlines()[0]
         raise AdapterError(f"The adapter does not fit {loaded.base.id}: {first}") from error
+
+
+def _demand_all_tensors(model: PeftModel, path: Path, base: str) -> None:
+    """peft only warns of tensors that are missing or that nothing takes; here that is refused."""
+    wanted = get_peft_model_state_dict(model, save_embedding_layers=False)
+    with safe_open(path, "pt") as file:
+        given = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  # not a dict
+    shapes = {name: tuple(tensor.shape) for name, tensor in wanted.items()}
+    for name, shape in shapes.items():
+        if given.get(name) != shape:
+            found = f"has {list(given[name])}" if name in given else "is missing"
+            raise AdapterError(
+                f"The adapter does not fit {base}: {name} {found}, {list(shape)} is needed."
+            )
+    if given.keys() - shapes.keys():
+        name = min(given.keys() - shapes.keys())
+        raise AdapterError(f"The adapter does not fit {base}: nothing takes its tensor {name}.")
 
 
 def _with_tensors(model: PreTrainedModel, base: PreTrainedModel, path: Path) -> PreTrainedModel:

@@ -2,10 +2,13 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from explorer.lab.worker.adapters import AdapterError, load_adapter, save_adapter
 from explorer.lab.worker.view import privatize
 from explorer.methods.attach import attach
+from explorer.methods.registry import names, records
+from tests.methods import contract
 
 IDS = torch.arange(20, 30)[None]
 
@@ -72,3 +75,29 @@ def test_tensors_of_another_shape_are_refused(loaded, tmp_path):
     save_adapter(model, tmp_path / "adapter", "b")
     with pytest.raises(AdapterError, match=r"do not fit the base: model\.norm\.weight differs"):
         load_adapter(loaded, tmp_path / "adapter")
+
+
+@pytest.mark.filterwarnings("ignore:Found missing adapter keys")  # what peft makes of it
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda tensors: tensors.pop(next(iter(tensors))), "is missing"),
+        (lambda tensors: tensors.update(extra=torch.zeros(1)), "nothing takes its tensor extra"),
+    ],
+)
+def test_an_adapter_with_tensors_too_few_or_too_many_is_refused(loaded, tmp_path, change, sentence):
+    save_adapter(trained(loaded, "lora"), tmp_path / "adapter", "b")
+    path = tmp_path / "adapter" / "adapter_model.safetensors"
+    tensors = load_file(path)
+    change(tensors)
+    save_file(tensors, path)
+    with pytest.raises(AdapterError, match=sentence):
+        load_adapter(loaded, tmp_path / "adapter")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("method", [n for n in names() if records()[n].peft_type])
+def test_every_saved_adapter_has_all_its_tensors(loaded, tmp_path, method):
+    model = attach(loaded.view(), method, contract.TINY.get(method, {}))
+    save_adapter(model, tmp_path / "adapter", "b")
+    load_adapter(loaded, tmp_path / "adapter")

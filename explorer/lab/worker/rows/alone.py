@@ -87,12 +87,11 @@ def interpolated(
     handles = []
     if strength != 1.0 or others:
         own, more = bare(model), [(bare(other), share) for other, share in others]
-        for name, shared in base.named_modules():
+        leaves = [(n, m) for n, m in base.named_modules() if not next(m.children(), None)]
+        for name, shared in leaves:
             mine = own.get_submodule(name)
             added = [(part.get_submodule(name), share) for part, share in more]
-            if not next(shared.children(), None) and any(
-                _differs(one, shared) for one in (mine, *(part for part, _ in added))
-            ):
+            if any(_differs(one, shared) for one in (mine, *(part for part, _ in added))):
                 handles.append(mine.register_forward_hook(_towards(shared, strength, added)))
     try:
         yield

@@ -22,12 +22,16 @@ Rotation = tuple[Tensor, Tensor]  # cosines, and sines with the sign of the half
 
 @dataclass(frozen=True)
 class Prompts:
-    """Rows `start` to `stop`: keys and gated values [n, H, K, h], mask [n, 1, 1, K] or None."""
+    """Rows `start` to `stop`: keys, values [n, G, K, h], gate [n, H, 1, 1].
+
+    mask [n, 1, 1, K], or None where all rows have as many.
+    """
 
     start: int
     stop: int
     keys: Tensor
     values: Tensor
+    gate: Tensor
     mask: Tensor | None
 
 
@@ -36,7 +40,8 @@ class Excitors:
     """The extra keys of all rows of a segment, with the gate and the two inner products folded in.
 
     down [n, d, r]; scores [n, r, heads·K] gives the prompts' scores; values [n, heads, K, w] are
-    the gated prompts, with heads and w as in `ExcitorForm`; mask [n, 1, 1, K] or None.
+    the gated prompts, with heads and w as in `ExcitorForm`; mask [n, 1, 1, K] or None. On a CPU
+    they are float32 over a 16-bit base as well (see `small_products`).
     """
 
     down: Tensor
@@ -46,16 +51,18 @@ class Excitors:
     rotate: bool
 
     def extra_keys(self, x: Tensor, rotation: Rotation, head_dim: int) -> Tensor:
-        """g·e for x [n, M, d], as [n, H, M, h]."""
+        """g·e for x [n, M, d], as [n, H, M, h] in x's type."""
         rows, heads, length, width = self.values.shape
-        scores = torch.bmm(torch.bmm(x, self.down), self.scores).view(rows, -1, heads, length)
+        inner = torch.bmm(x.to(self.down.dtype), self.down)
+        scores = torch.bmm(inner, self.scores).view(rows, -1, heads, length)
         scores = scores.transpose(1, 2)
         if self.mask is not None:
             scores = scores + self.mask
-        extra = torch.matmul(torch.softmax(scores, dim=-1), self.values)
+        shares = torch.softmax(scores, dim=-1).flatten(0, 1)
+        extra = torch.bmm(shares, self.values.flatten(0, 1)).unflatten(0, (rows, heads))
         if width != head_dim:  # one attention over the full width
             extra = extra.view(rows, extra.shape[2], -1, head_dim).transpose(1, 2)
-        return rotate(extra, rotation) if self.rotate else extra
+        return (rotate(extra, rotation) if self.rotate else extra).to(x.dtype).contiguous()
 
 
 class RowAttention:
@@ -75,7 +82,7 @@ class RowAttention:
             )
             for parts in (("q_proj", "k_proj", "v_proj"), ("o_proj",))
         )
-        self.prompts = stack_prompts([form.prompts.get(index) for form in forms], self.groups)
+        self.prompts = stack_prompts([form.prompts.get(index) for form in forms])
         self.excitors = [form.excitors.get(index) for form in forms]
         self.stacks: list[Excitors | None] = []
 
@@ -108,8 +115,9 @@ class RowAttention:
             keys = key[rows]
             if extra is not None:
                 turn = tuple(part[rows] if part.shape[0] > 1 else part for part in rotation)
-                keys = keys.repeat_interleave(self.groups, dim=1)
-                keys = keys + extra.extra_keys(x[rows], turn, self.head_dim)
+                added = extra.extra_keys(x[rows], turn, self.head_dim)
+                added = added.view(-1, self.key_heads, self.groups, length, self.head_dim)
+                keys = (keys[:, :, None] + added).flatten(1, 2)
             keys, values = cache.put(keys, value[rows])
             past = keys.shape[2] - length
             if padding is not None:
@@ -127,13 +135,15 @@ class RowAttention:
         yield from self.projections.tensors()
         yield from self.output.tensors()
         if self.prompts is not None:
-            yield from (self.prompts.keys, self.prompts.values)
+            yield from (self.prompts.keys, self.prompts.values, self.prompts.gate)
         for stack in self.stacks:
             if stack is not None:
                 yield from (stack.down, stack.scores, stack.values)
 
     def _attend(self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-        shape = query.shape
+        shape, dtype = query.shape, query.dtype
+        if shape[2] == 1 and keys.shape[1] == values.shape[1]:
+            return self._attend_by_groups(query, keys, values, mask)
         if keys.shape[1] != values.shape[1]:
             # one key a query head, values shared as in the base: each group of heads becomes a
             # sequence of its own, whose heads read the same values without copying them
@@ -142,6 +152,9 @@ class RowAttention:
                 states.reshape(rows, self.groups, -1, self.head_dim) for states in (query, keys)
             )
             values = values.flatten(0, 1)[:, None].expand(-1, self.groups, -1, -1)
+            if shape[2] == 1:
+                wide = small_products(query.dtype, query.device)
+                query, keys, values = (states.to(wide) for states in (query, keys, values))
             if mask is not None and mask.ndim == 4:
                 mask = mask.repeat_interleave(self.key_heads, dim=0)
         attended = scaled_dot_product_attention(
@@ -153,14 +166,32 @@ class RowAttention:
             scale=self.scaling,
             enable_gqa=keys.shape[1] != query.shape[1],
         )
-        return attended.reshape(shape)
+        return attended.reshape(shape).to(dtype)
+
+    def _attend_by_groups(
+        self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None
+    ) -> Tensor:
+        """Attention without an order among the queries [n, H, M, h].
+
+        Query heads that share keys stand as further queries of one head: a CPU's kernel takes its
+        time by the head, several times as much as for a query.
+        """
+        grouped = query.reshape(query.shape[0], keys.shape[1], -1, self.head_dim)
+        attended = scaled_dot_product_attention(
+            grouped, keys, values, attn_mask=mask, scale=self.scaling
+        )
+        return attended.reshape(query.shape)
 
     def _add_prompts(self, heads: Tensor, query: Tensor) -> None:
         prompts = self.prompts
         rows = slice(prompts.start, prompts.stop)
-        heads[rows] += scaled_dot_product_attention(
-            query[rows], prompts.keys, prompts.values, attn_mask=prompts.mask, scale=self.scaling
-        )
+        beside = self._attend_by_groups(query[rows], prompts.keys, prompts.values, prompts.mask)
+        heads[rows] += beside.mul_(prompts.gate)
+
+
+def small_products(dtype: torch.dtype, device: torch.device) -> torch.dtype:
+    """The type for products of a few vectors: a CPU takes several times as long for 16-bit ones."""
+    return torch.float32 if device.type == "cpu" else dtype
 
 
 def causal_mask(length: int, past: int, device: torch.device) -> Tensor:
@@ -175,24 +206,24 @@ def rotate(states: Tensor, rotation: Rotation) -> Tensor:
     return states * cosines + states.roll(states.shape[-1] // 2, dims=-1) * signed_sines
 
 
-def stack_prompts(forms: Sequence[PromptForm | None], groups: int) -> Prompts | None:
+def stack_prompts(forms: Sequence[PromptForm | None]) -> Prompts | None:
     """The prompts of all rows that have any, the rows between them with a gate of 0."""
     given = [row for row, form in enumerate(forms) if form is not None]
     if not given:
         return None
     start, stop = given[0], given[-1] + 1
-    first = forms[start]
-    heads, longest = first.gate.shape[0], max(forms[row].keys.shape[1] for row in given)
-    shape = (stop - start, heads, longest, first.keys.shape[2])
+    first, longest = forms[start], max(forms[row].keys.shape[1] for row in given)
+    shape = (stop - start, first.keys.shape[0], longest, first.keys.shape[2])
     keys, values = first.keys.new_zeros(shape), first.keys.new_zeros(shape)
+    gate = first.gate.new_zeros(stop - start, first.gate.shape[0], 1, 1)
     lengths = [longest] * (stop - start)
     for row in given:
         form, place = forms[row], row - start
         lengths[place] = form.keys.shape[1]
-        keys[place, :, : lengths[place]] = form.keys.repeat_interleave(groups, dim=0)
-        gated = form.gate[:, None, None] * form.values.repeat_interleave(groups, dim=0)
-        values[place, :, : lengths[place]] = gated
-    return Prompts(start, stop, keys, values, padding_mask(lengths, longest, keys))
+        keys[place, :, : lengths[place]] = form.keys
+        values[place, :, : lengths[place]] = form.values
+        gate[place] = form.gate[:, None, None]
+    return Prompts(start, stop, keys, values, gate, padding_mask(lengths, longest, keys))
 
 
 def stack_excitors(forms: Sequence[ExcitorForm | None], heads: int) -> Excitors | None:
@@ -204,6 +235,7 @@ def stack_excitors(forms: Sequence[ExcitorForm | None], heads: int) -> Excitors 
     ranks, lengths = [f.down.shape[0] for f in given], [f.prompt.shape[1] for f in given]
     rank, longest = max(ranks), max(lengths)
     like = given[0].prompt
+    like = like.to(small_products(like.dtype, like.device))
     down = like.new_zeros(len(given), given[0].down.shape[1], rank)
     scores = like.new_zeros(len(given), rank, own_heads, longest)
     values = like.new_zeros(len(given), own_heads, longest, width)

@@ -5,7 +5,6 @@ stacked over the rows once, so that a forward pass adds batched products and no 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -16,21 +15,6 @@ from explorer.lab.worker.rows.form import LinearForm
 # multiplies the few rows x by Wᵀ: measured 1.3 to 2.7 times on a model's shapes, float32.
 FEW = 16
 Forms = Sequence[LinearForm | None]  # one a row
-
-
-@dataclass(frozen=True)
-class Up:
-    """The up-projections of rows `start` to `stop` on one linear of a group.
-
-    `matrix` [rows, rank, out] takes the columns `ranks` of the group's down-projection to the
-    columns `places` of its output.
-    """
-
-    matrix: Tensor
-    start: int
-    stop: int
-    ranks: slice
-    places: slice
 
 
 class RowLinears:
@@ -44,45 +28,49 @@ class RowLinears:
         self.linears = tuple(linears)
         widths = [linear.out_features for linear in linears]
         self.pre = [_stacked([form and form.pre for form in rows], 1.0) for rows in forms]
-        self.post = _side_by_side([[f and f.post for f in rows] for rows in forms], widths, 1.0)
-        self.add = _side_by_side([[f and f.add for f in rows] for rows in forms], widths, 0.0)
+        scaled = [row for rows in forms for row, f in enumerate(rows) if f and not f.low_rank_only]
+        self.scaled = slice(*_span(scaled))  # the rows that `post` and `add` act on
+        rows_of = [rows[self.scaled] for rows in forms]
+        self.post = _side_by_side([[f and f.post for f in rows] for rows in rows_of], widths, 1.0)
+        self.add = _side_by_side([[f and f.add for f in rows] for rows in rows_of], widths, 0.0)
         self.start, self.stop = _span([row for rows in forms for row in _ranked(rows)])
-        self.down: Tensor | None = None
-        self.ups: list[Up] = []
+        self.down: Tensor | None = None  # [rows, in, sum of ranks]
+        self.up: Tensor | None = None  # [rows, sum of ranks, sum of out], a block a linear
         if self.stop:
             self._stack_low_rank(forms, widths)
 
     def _stack_low_rank(self, forms: Sequence[Forms], widths: list[int]) -> None:
         dtype = _widest([form.down for rows in forms for form in rows if _rank(form)])
-        downs, rank, place = [], 0, 0
-        for linear, rows, width in zip(self.linears, forms, widths, strict=True):
-            ranks = max((_rank(form) for form in rows), default=0)
-            start, stop = _span(_ranked(rows))
-            where = {"dtype": dtype, "device": linear.weight.device}
-            down = torch.zeros(self.stop - self.start, linear.in_features, ranks, **where)
-            up = torch.zeros(stop - start, ranks, width, **where)
-            for row in _ranked(rows):
-                form = rows[row]
-                down[row - self.start, :, : _rank(form)] = form.down.t()
-                up[row - start, : _rank(form)] = form.up.t()
-            if ranks:
-                span = slice(rank, rank + ranks)
-                self.ups.append(Up(up, start, stop, span, slice(place, place + width)))
-            downs.append(down)
-            rank, place = rank + ranks, place + width
-        self.down = torch.cat(downs, dim=2)
+        ranks = [max((_rank(form) for form in rows), default=0) for rows in forms]
+        first = self.linears[0]
+        where = {"dtype": dtype, "device": first.weight.device}
+        rows = self.stop - self.start
+        self.down = torch.zeros(rows, first.in_features, sum(ranks), **where)
+        # One product with zeros between the blocks costs less than a small product a linear.
+        self.up = torch.zeros(rows, sum(ranks), sum(widths), **where)
+        rank = place = 0
+        for linear_forms, own_rank, width in zip(forms, ranks, widths, strict=True):
+            for row in _ranked(linear_forms):
+                form, index = linear_forms[row], row - self.start
+                end = rank + _rank(form)
+                self.down[index, :, rank:end] = form.down.t()
+                self.up[index, rank:end, place : place + width] = form.up.t()
+            rank, place = rank + own_rank, place + width
 
     def __call__(self, x: Tensor) -> Tensor:
         """The outputs of all linears side by side."""
         y = self._products(x)
         if self.post is not None:
-            y *= self.post
+            y[self.scaled] *= self.post
         if self.add is not None:
-            y += self.add
+            y[self.scaled] += self.add
         if self.down is not None:
-            hidden = torch.bmm(x[self.start : self.stop].to(self.down.dtype), self.down)
-            for up in self.ups:
-                self._add_low_rank(y, hidden, up)
+            rows = slice(self.start, self.stop)
+            hidden = torch.bmm(x[rows].to(self.down.dtype), self.down)
+            if y.dtype == hidden.dtype:
+                y[rows].baddbmm_(hidden, self.up)
+            else:  # float32 adapters over a 16-bit base: summed in float32, then rounded once
+                y[rows] += torch.bmm(hidden, self.up)
         return y
 
     def _products(self, x: Tensor) -> Tensor:
@@ -102,18 +90,10 @@ class RowLinears:
             return torch.cat(parts, dim=-1)
         return parts[0].contiguous()
 
-    def _add_low_rank(self, y: Tensor, hidden: Tensor, up: Up) -> None:
-        hidden = hidden[up.start - self.start : up.stop - self.start, :, up.ranks]
-        rows = y[up.start : up.stop, :, up.places]
-        if rows.dtype == hidden.dtype:
-            rows.baddbmm_(hidden, up.matrix)
-        else:  # float32 adapters over a 16-bit base: summed in float32, then rounded once
-            rows += torch.bmm(hidden, up.matrix)
-
     def tensors(self) -> Iterator[Tensor]:
         """What was stacked."""
-        ups = [up.matrix for up in self.ups]
-        yield from (t for t in (*self.pre, self.post, self.add, self.down, *ups) if t is not None)
+        stacks = (*self.pre, self.post, self.add, self.down, self.up)
+        yield from (stack for stack in stacks if stack is not None)
 
 
 def _few_products(linear: nn.Linear, x: Tensor) -> Tensor:

@@ -101,9 +101,10 @@ class _Reading:
         self._same_kind("model.embed_tokens", embedding, self.shared.model.embed_tokens)
         if not same_storage(embedding.weight, self.shared.model.embed_tokens.weight):
             raise NoRowFormError("The embedding has a weight of its own.")
+        known = {hook for module in self.shared.modules() for hook in _hooks(module)}
         for module in model.modules():
             replaced = "forward" in vars(module) and not isinstance(module, AdaptionPromptModel)
-            if module._forward_hooks or module._forward_pre_hooks or replaced:
+            if replaced or any(hook not in known for hook in _hooks(module)):
                 raise NoRowFormError(f"A {type(module).__name__} in it runs hooks of its own.")
 
     def _same_kind(self, name: str, module: nn.Module, base: nn.Module) -> None:
@@ -144,3 +145,9 @@ def _base_norms(base: LlamaForCausalLM) -> Iterator[tuple[str, Tensor]]:
         for name in NORMS:
             yield f"model.layers.{index}.{name}", getattr(layer, name).weight
     yield "model.norm", base.model.norm.weight
+
+
+def _hooks(module: nn.Module) -> Iterator[object]:
+    """What runs before and after the module. Hooks of the base itself change nothing it gives."""
+    yield from module._forward_hooks.values()
+    yield from module._forward_pre_hooks.values()

@@ -1,0 +1,1 @@
+"""Adapters that visitors bring: unpacked with care, checked, kept beside the runs."""

@@ -1,0 +1,105 @@
+"""Where visitors' adapters are kept: a folder each beside the runs."""
+
+import json
+import re
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from explorer.catalogue.catalogue import Catalogue
+from explorer.catalogue.errors import UnknownNameError
+from explorer.catalogue.record import Record
+from explorer.lab.folders import runs_folder
+from explorer.lab.own_adapters.check import check_adapter
+from explorer.lab.own_adapters.unpack import CONFIG, unpack
+
+ID = re.compile(r"adapter-[0-9a-f]{12}")
+ABOUT, FILES = "about.json", "adapter"
+
+
+class About(Record):
+    """What is known of an adapter that was brought."""
+
+    name: str
+    method: str
+    base: str
+    parameters: int
+
+
+@dataclass(frozen=True)
+class OwnAdapter:
+    """An adapter that was brought, as it lies on disk."""
+
+    id: str
+    folder: Path
+
+    @property
+    def about(self) -> About:
+        return About.model_validate_json((self.folder / ABOUT).read_bytes())
+
+    @property
+    def files(self) -> Path:
+        """The peft folder."""
+        return self.folder / FILES
+
+
+def keep_adapter(
+    paths: Sequence[Path], catalogue: Catalogue, name: str = "", base: str = ""
+) -> OwnAdapter:
+    """Unpack, check and keep an adapter; nothing is kept of one that is refused.
+
+    Raises AdapterUploadError with the reason. That its tensors fit the base is only seen when it
+    is first loaded.
+    """
+    made = f"adapter-{secrets.token_hex(6)}"
+    hidden = adapters_folder() / f".{made}"
+    files = hidden / FILES
+    files.mkdir(parents=True)
+    try:
+        unpack(paths, files)
+        checked = check_adapter(files, catalogue, base)
+        (files / CONFIG).write_text(json.dumps(checked.config, indent=1), encoding="utf-8")
+        about = About(
+            name=(name.strip() or paths[0].stem)[:80],
+            method=checked.method,
+            base=checked.base,
+            parameters=checked.parameters,
+        )
+        (hidden / ABOUT).write_text(about.model_dump_json(indent=1), encoding="utf-8")
+        hidden.rename(adapters_folder() / made)
+    except BaseException:
+        shutil.rmtree(hidden)
+        raise
+    return OwnAdapter(made, adapters_folder() / made)
+
+
+def find_adapter(name: str) -> OwnAdapter:
+    """The adapter with this id; raises UnknownNameError for anything else, a path included."""
+    found = OwnAdapter(name, adapters_folder() / name)
+    if not ID.fullmatch(name) or not (found.folder / ABOUT).is_file():
+        raise UnknownNameError(f"There is no adapter {name!r:.60}: it may have been deleted.")
+    return found
+
+
+def list_adapters() -> Iterator[OwnAdapter]:
+    """Every adapter that was brought, the newest first."""
+    root = adapters_folder()
+    folders = [path for path in root.iterdir() if ID.fullmatch(path.name)] if root.is_dir() else []
+    for path in sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True):
+        if (path / ABOUT).is_file():
+            yield OwnAdapter(path.name, path)
+
+
+def delete_adapter(name: str) -> None:
+    """Remove an adapter from disk."""
+    found = find_adapter(name)
+    gone = found.folder.with_name(f".{name}-deleted")
+    found.folder.rename(gone)
+    shutil.rmtree(gone)
+
+
+def adapters_folder() -> Path:
+    """Where they are kept."""
+    return runs_folder() / "adapters"
