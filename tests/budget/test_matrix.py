@@ -1,0 +1,85 @@
+"""Many plans at once: the same verdicts as one at a time, and fast."""
+
+import time
+
+import pytest
+
+from explorer.budget import layer, resolve, step, tail, trainable
+from explorer.budget.forecast import forecast
+from explorer.budget.matrix import all_rows, known_models, method_rows, model_rows
+from explorer.budget.plan import make_plan
+from explorer.catalogue.catalogue import load_catalogue
+
+CATALOGUE = load_catalogue()
+PLAN = make_plan(model="llama-3.1-8b", length=1024)
+
+
+def test_a_row_says_what_the_plan_alone_says_on_every_device():
+    rows = {row.method: row for row in method_rows(PLAN, CATALOGUE)}
+    assert set(rows) == set(CATALOGUE.methods)
+    for method in ("lora", "full", "llama-adapter-v1", "llama-excitor"):
+        row = rows[method]
+        assert set(row.verdicts) == set(CATALOGUE.hardware)
+        for device in ("rtx-4090", "h200", "apple-m2-24gb", "cpu-8core"):
+            alone = forecast(PLAN.with_values(method=method, hardware=device), CATALOGUE)
+            assert row.verdicts[device] == alone.fit.verdict, (method, device)
+        assert row.total == forecast(PLAN.with_values(method=method), CATALOGUE).memory.total
+
+
+def test_models_are_those_whose_shape_is_known():
+    rows = model_rows(PLAN, CATALOGUE)
+    assert [row.model for row in rows] == list(known_models(CATALOGUE))
+    assert "llama-4-behemoth" not in {row.model for row in rows}
+    assert all(row.total or row.reason for row in rows)
+
+
+def test_what_cannot_be_says_why_and_quantized_weights_do_not_train():
+    plan = PLAN.with_values(knobs={"layers_to_transform": "31"})
+    rows = {row.model: row for row in model_rows(plan, CATALOGUE)}
+    assert rows["llama-3.1-8b"].total
+    assert "layers run from 0 to 15" in rows["llama-3.2-1b"].reason
+    assert rows["llama-3.2-1b"].verdicts == {}
+    quantized = {row.method: row for row in method_rows(make_plan(
+        model="llama-3.1-8b", length=1024, quantization="nf4"), CATALOGUE)}  # fmt: skip
+    plain = {row.method: row for row in method_rows(PLAN, CATALOGUE)}
+    assert quantized["full"].total == plain["full"].total
+    assert quantized["lora"].total < plain["lora"].total
+
+
+def forget():
+    """Start as a fresh process does."""
+    for cached in (
+        layer.shapes_of,
+        layer.trace_layer,
+        step.layer_runs,
+        tail.trace_tail,
+        resolve._method_on,
+        trainable._selection,
+    ):
+        cached.cache_clear()
+
+
+@pytest.mark.alone
+def test_every_model_with_every_method_on_every_device_takes_less_than_a_second():
+    times = []
+    for _ in range(3):
+        forget()
+        start = time.perf_counter()
+        rows = all_rows(PLAN, CATALOGUE)
+        times.append(time.perf_counter() - start)
+    assert len(rows) > 1500
+    assert all(len(row.verdicts) >= 30 for row in rows if row.total)
+    assert min(times) < 1
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("model", ["llama-3.1-8b", "llama-4-maverick-17b-128e", "llama-3.1-405b"])
+def test_one_plan_takes_less_than_five_milliseconds(model):
+    plan = make_plan(model=model)
+    forecast(plan, CATALOGUE)
+    times = []
+    for length in range(1000, 1030):  # as a slider moves: nothing is cached
+        start = time.perf_counter()
+        forecast(plan.with_values(length=length), CATALOGUE)
+        times.append(time.perf_counter() - start)
+    assert sorted(times)[len(times) // 2] < 0.005
