@@ -9,11 +9,14 @@ import plotly.graph_objects as go
 from explorer.figures.theme import Mark, Theme, blank, method_mark, series_marks, silent
 
 Quantity = Literal[
-    "loss", "learning_rate", "gradient_norm", "tokens_per_second", "memory_bytes", "gates"
-]
+    "loss", "heldout", "metric", "learning_rate", "gradient_norm", "tokens_per_second",
+    "memory_bytes", "gates",
+]  # fmt: skip
 
 LABELS: dict[str, tuple[str, str]] = {
     "loss": ("Training loss", "nats per answer token"),
+    "heldout": ("Held-out loss", "nats per answer token"),
+    "metric": ("Held-out metric", "score"),
     "learning_rate": ("Learning rate", "rate"),
     "gradient_norm": ("Gradient norm before clipping", "norm"),
     "tokens_per_second": ("Speed", "tokens per second"),
@@ -51,7 +54,8 @@ def training_curves(
             y=values,
             name=curve.name,
             legendgroup=curve.name,
-            mode="lines" if len(steps) > 1 else "markers",
+            mode=_mode(quantity, len(steps)),
+            marker={"symbol": mark.symbol, "size": 8},
             line={"color": colour, "dash": mark.dash, "width": 2},
             hovertemplate=f"{curve.name}<br>step %{{x}}: %{{y:.4g}}<extra></extra>",
         )
@@ -63,11 +67,17 @@ def training_curves(
     return figure
 
 
+def _mode(quantity: Quantity, points: int) -> str:
+    if points < 2:
+        return "markers"
+    return "lines+markers" if quantity in ("heldout", "metric") else "lines"
+
+
 def _add_heldout(figure: go.Figure, curve: Curve, mark: Mark, colour: str) -> None:
-    held = [event for event in curve.events if event["kind"] == "eval"]
+    steps, losses = heldout_losses(curve.events)
     figure.add_scatter(
-        x=[event["step"] for event in held],
-        y=[event["heldout_loss"] for event in held],
+        x=steps,
+        y=losses,
         name=f"{curve.name}, held out",
         legendgroup=curve.name,
         showlegend=False,
@@ -82,7 +92,19 @@ def _add_heldout(figure: go.Figure, curve: Curve, mark: Mark, colour: str) -> No
     )
 
 
+def heldout_losses(events: Sequence[dict[str, Any]]) -> tuple[list[int], list[float]]:
+    """Steps and losses: of all held-out rows before and after, of some of them between."""
+    found = {e["step"]: e["loss"] for e in events if e["kind"] == "watch"}
+    found |= {e["step"]: e["heldout_loss"] for e in events if e["kind"] == "eval"}
+    return sorted(found), [found[step] for step in sorted(found)]
+
+
 def _points(curve: Curve, quantity: Quantity) -> tuple[list[int], list[float]]:
+    if quantity == "heldout":
+        return heldout_losses(curve.events)
+    if quantity == "metric":
+        asked = [event for event in curve.events if event["kind"] == "eval"]
+        return [event["step"] for event in asked], [event["value"] for event in asked]
     taken = [event for event in curve.events if event["kind"] == "step"]
     if quantity == "gates":
         taken = [event for event in taken if event["gates"]]

@@ -20,6 +20,7 @@ Schedule = Literal["linear", "cosine", "constant"]
 
 MAX_STEPS = 100_000
 MIN_RATE, MAX_RATE = 1e-8, 1.0
+LOOKS = 4  # at the held-out loss while a run trains, unless told
 
 
 class TrainJob(Record):
@@ -114,6 +115,8 @@ def make_job(
             f"{tuned.name} does not train on a quantized base "
             f"({tuned.capability.why['four_bit'] if tuned.capability else ''})"
         )
+    if isinstance(values["steps"], int):
+        values.setdefault("watch_every", max(1, values["steps"] // LOOKS))
     values["knobs"] = tuned.read_knobs(tuned.lab.knobs | (knobs or {}))
     _check_sites(tuned, values["knobs"])
     return checked_job(task=chosen.id, method=tuned.id, **values)

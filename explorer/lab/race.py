@@ -7,19 +7,42 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from explorer.catalogue.catalogue import Catalogue
-from explorer.catalogue.errors import ExplorerError
+from explorer.catalogue.errors import ExplorerError, unknown
 from explorer.lab.job import TrainJob, make_job
 from explorer.lab.runs import Run
 
 DEFAULT_TASK = "order-extraction"
 REFERENCE = "full"
 MOST_RUNS = 64
+MOST_SEEDS = 8
+
+# How long a run may take, in the page's words: a time of its own, or as long as it improves.
+DURATIONS: dict[str, dict[str, Any]] = {
+    "steps": {},
+    "minute": {"seconds": 60.0, "steps": 5_000, "watch_every": 10},
+    "five-minutes": {"seconds": 300.0, "steps": 20_000, "watch_every": 25},
+    "plateau": {"patience": 3, "watch_every": 10, "steps": 600, "schedule": "constant"},
+}
 
 
 def default_methods(catalogue: Catalogue) -> tuple[str, ...]:
     """The survey's five methods, and full fine-tuning as the line to beat."""
     survey = (method.id for method in catalogue.methods.values() if method.survey)
     return (*survey, REFERENCE)
+
+
+def duration_settings(name: str) -> dict[str, Any]:
+    """What a duration sets in every job; raises UnknownNameError with the nearest one."""
+    if name not in DURATIONS:
+        raise unknown("duration", name, DURATIONS)
+    return DURATIONS[name]
+
+
+def seeds_from(first: int, count: int) -> range:
+    """`count` seeds from `first` on; raises ExplorerError with the allowed range."""
+    if not 1 <= count <= MOST_SEEDS:
+        raise ExplorerError(f"seeds = {count}: it takes a whole number from 1 to {MOST_SEEDS}.")
+    return range(first, first + count)
 
 
 def make_race(

@@ -5,7 +5,9 @@ from pathlib import Path
 import gradio as gr
 
 TITLE = "LLaMA & PEFT explorer"
-STYLE = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
+STYLE = "\n".join(
+    path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.rglob("style.css"))
+)
 SANS = ["ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
 

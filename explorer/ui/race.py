@@ -9,19 +9,20 @@ from markupsafe import Markup
 
 from explorer.catalogue.catalogue import Catalogue
 from explorer.figures.training import Curve
+from explorer.lab.eta import Wait
 from explorer.lab.runs import Result, Run, State
 from explorer.ui.markup import element, joined
 
 HEADERS = (
     "Method",
     "State",
-    "Trains",
-    "Loss",
     "Held out",
-    "Speed",
-    "Time",
+    "Trains",
     "Peak memory",
+    "Forgets",
+    "Time",
     "Adapter",
+    "Loss",
 )
 EXAMPLES = 4
 
@@ -34,6 +35,12 @@ class Entry:
     state: State
     events: Sequence[dict[str, Any]]
     result: Result | None
+
+    @property
+    def steps(self) -> int:
+        """How many steps there will be, as far as is decided."""
+        planned = self.last("planned")
+        return planned["steps"] if planned else self.run.job.steps
 
     @classmethod
     def read(cls, run: Run) -> "Entry":
@@ -96,27 +103,29 @@ def table(catalogue: Catalogue, entries: Sequence[Entry]) -> Markup:
 
 
 def _row(catalogue: Catalogue, entry: Entry) -> Markup:
+    result = entry.result
     cells = (
         element("th", name_of(catalogue, entry), scope="row"),
         element("td", _state(entry)),
-        element("td", _trains(entry), class_="num"),
-        element("td", _loss(entry), class_="num"),
         element("td", _held_out(entry), class_="num"),
-        element("td", _speed(entry), class_="num"),
+        element("td", _trains(entry), class_="num"),
+        element("td", _peak(entry), class_="num"),
+        element("td", _forgets(result), class_="num"),
         element("td", _time(entry), class_="num"),
-        element("td", mebibytes(entry.result and entry.result.peak_bytes), class_="num"),
-        element("td", mebibytes(entry.result and entry.result.adapter_bytes), class_="num"),
+        element("td", mebibytes(result and result.adapter_bytes), class_="num"),
+        element("td", _loss(entry), class_="num"),
     )
     return element("tr", *cells)
 
 
 def _state(entry: Entry) -> Markup:
-    step, steps = entry.last("step"), entry.run.job.steps
+    step, steps = entry.last("step"), entry.steps
     name, reason = entry.state.name, entry.state.reason
     if name == "running":
         done = step["step"] if step else 0
         fill = element("span", style=f"width: {100 * done / steps:.1f}%")
-        bar = element("span", fill, class_="bar", role="img", aria_label=f"{done} of {steps} steps")
+        told = f"{done} of {steps} steps"
+        bar = element("span", fill, class_="step-bar", role="img", aria_label=told)
         return joined([bar, element("span", _doing(entry, done, steps), class_="faint nowrap")])
     words = {"queued": "waiting", "done": "done", "stopped": "stopped", "failed": "failed"}[name]
     badge = element("span", words, class_=f"badge state-{name}")
@@ -136,12 +145,39 @@ def _doing(entry: Entry, done: int, steps: int) -> str:
 
 
 def _trains(entry: Entry) -> Markup | str:
+    """Measured beside forecast: they are the same, or it says so."""
     started = entry.last("started")
     if not started:
         return "–"
-    share = 100 * started["trainable"] / started["total"]
-    count = element("span", f"{started['trainable']:,}")
-    return joined([count, element("span", f" {share:.3g} %", class_="faint")])
+    count, said = started["trainable"], started["forecast"].get("trainable")
+    words = "as forecast" if said == count else "no forecast" if said is None else f"not {said:,}"
+    share = 100 * count / started["total"]
+    return two_lines(f"{count:,}", f"{share:.3g} %, {words}")
+
+
+def _peak(entry: Entry) -> Markup | str:
+    step, started = entry.last("step"), entry.last("started")
+    said = started["forecast"].get("bytes") if started else None
+    if not step:
+        return "–" if said is None else two_lines("", f"forecast {mebibytes(said)}")
+    peak = step["memory_bytes"]
+    if said is None:
+        return two_lines(mebibytes(peak), "no forecast")
+    error = round(100 * (said / peak - 1), 1) + 0.0  # no minus before a zero
+    return two_lines(mebibytes(peak), f"forecast {error:+.1f} %")
+
+
+def _forgets(result: Result | None) -> Markup | str:
+    """How much more surprising neutral text became, and the quiz before and after."""
+    if result is None or result.forgetting is None:
+        return "–"
+    quiz = f"quiz {result.quiz_base:.2f} → {result.quiz_after:.2f}"
+    return two_lines(f"{result.forgetting:+.2f} nats", quiz)
+
+
+def two_lines(first: str, second: str) -> Markup:
+    """A value with what is to be said of it below."""
+    return joined([element("span", first), element("span", second, class_="faint below")])
 
 
 def _loss(entry: Entry) -> str:
@@ -157,24 +193,22 @@ def _held_out(entry: Entry) -> Markup | str:
         return "–"
     if not after:
         return f"{before['value']:.2f} →"
-    interval = f"{after['low']:.2f}–{after['high']:.2f}"
     shown = element("strong", f"{before['value']:.2f} → {after['value']:.2f}")
-    return joined([shown, element("span", f" ({interval})", class_="faint")])
+    wins = after["low"] > before["value"]
+    words = f"{after['low']:.2f}–{after['high']:.2f}" + ("" if wins else ", not above the base")
+    return joined([shown, element("span", words, class_="faint below")])
 
 
-def _speed(entry: Entry) -> str:
-    result, step = entry.result, entry.last("step")
-    speed = (result and result.tokens_per_second) or (step and step["tokens_per_second"])
-    return f"{speed:,.0f} tok/s" if speed else "–"
-
-
-def _time(entry: Entry) -> str:
-    if entry.result:
-        seconds = entry.result.seconds
-        return "–" if seconds is None else duration(seconds)
+def _time(entry: Entry) -> Markup | str:
     step = entry.last("step")
+    if entry.result:
+        seconds, speed = entry.result.seconds, entry.result.tokens_per_second
+        if seconds is None or speed is None:
+            return "–"
+        return two_lines(duration(seconds), f"{speed:,.0f} tokens/s")
     if step and entry.state.name == "running":
-        return f"{duration(step['eta_seconds'])} left"
+        speed = f"{step['tokens_per_second']:,.0f} tokens/s"
+        return two_lines(f"{duration(step['eta_seconds'])} left", speed)
     return "–"
 
 
@@ -195,22 +229,24 @@ def mebibytes(count: int | None) -> str:
     return f"{count / 2**20:,.1f} MiB" if count >= 2**20 else f"{count / 2**10:,.0f} KiB"
 
 
-def headline(entries: Sequence[Entry]) -> str:
-    """The race in one sentence."""
+def headline(entries: Sequence[Entry], queue: Sequence[Wait] = ()) -> str:
+    """The race in one sentence: what goes on, what waits, when all of it will be done."""
     if not entries:
         return ""
     names = [entry.state.name for entry in entries]
-    going = [entry for entry in entries if entry.state.name == "running"]
-    if going:
-        step = going[0].last("step")
-        left = f", about {duration(step['eta_seconds'])} left for this run" if step else ""
+    mine = [wait for wait in queue if wait.run in {entry.run.id for entry in entries}]
+    if not mine:
+        parts = [f"{names.count(word)} {word}" for word in ("done", "stopped", "failed")]
+        return ", ".join(part for part in parts if not part.startswith("0 ")) + "."
+    last = mine[-1].seconds
+    until = "" if last is None else f"; all done in about {duration(last)}"
+    if "running" in names:
         waiting = names.count("queued")
-        after = f"; {waiting} waiting" if waiting else ""
-        return f"Run {names.index('running') + 1} of {len(names)}{left}{after}."
-    if "queued" in names:
-        return f"{names.count('queued')} waiting for the worker."
-    parts = [f"{names.count(word)} {word}" for word in ("done", "stopped", "failed")]
-    return ", ".join(part for part in parts if not part.startswith("0 ")) + "."
+        after = f", {waiting} waiting" if waiting else ""
+        return f"Run {names.index('running') + 1} of {len(names)}{after}{until}."
+    first = mine[0].before
+    ahead = "next in the queue" if first == 0 else f"{first} ahead in the queue"
+    return f"{names.count('queued')} waiting, {ahead}{until}."
 
 
 def examples(catalogue: Catalogue, entries: Sequence[Entry]) -> Markup:

@@ -20,7 +20,11 @@ def step(number, loss, **more):
 
 
 def held_out(number, loss):
-    return {"kind": "eval", "step": number, "heldout_loss": loss}
+    return {"kind": "eval", "step": number, "heldout_loss": loss, "value": 0.5}
+
+
+def watched(number, loss):
+    return {"kind": "watch", "step": number, "loss": loss}
 
 
 LORA = Curve("LoRA", "lora", [held_out(0, 3.0), step(1, 2.0), step(2, 1.0), held_out(2, 1.2)])
@@ -61,3 +65,9 @@ def test_two_runs_of_one_method_are_told_apart():
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_quantity_is_drawn_in_both_themes(quantity, theme):
     assert training_curves([LORA, GATED], quantity, theme).layout.title.text
+
+
+def test_held_out_losses_are_those_of_looks_and_of_evaluations():
+    events = [held_out(0, 3.0), watched(1, 2.0), watched(2, 1.5), held_out(2, 1.2)]
+    line = training_curves([Curve("LoRA", "lora", events)], "heldout").data[0]
+    assert (list(line.x), list(line.y)) == ([0, 1, 2], [3.0, 2.0, 1.2])

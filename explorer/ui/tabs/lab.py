@@ -8,22 +8,29 @@ from gradio.components import Component
 
 from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.errors import UnknownNameError
-from explorer.figures.training import LABELS, training_curves
 from explorer.lab.bases import availability, checkpoints
+from explorer.lab.eta import waits
 from explorer.lab.runs import Run, find_run, list_runs
 from explorer.ui import race
 from explorer.ui.errors import told
+from explorer.ui.lab.charts import INSIDE, draw
+from explorer.ui.lab.form import RACE_INPUTS, SWEEP_INPUTS, race_form
+from explorer.ui.lab.memory import memory_table
+from explorer.ui.lab.quantization import quantization_panel
+from explorer.ui.lab.shown import results
 from explorer.ui.lab_actions import LabActions
 from explorer.ui.markup import element, joined, paragraphs
 from explorer.ui.tab import Page, Tab
 
-SECONDS = 1.0  # between two looks at the run folders
-FIRST_METHODS = ["lora", "qlora"]
 INTRO = (
     "Pick a task and some methods, and watch them learn it on this machine. All runs of a race see "
     "the same rows in the same order and are asked the same held-out questions; the base is asked "
     "them first."
 )
+ENDPOINTS = (
+    "start_race", "start_sweep", "run_state", "run_inside", "race_table", "queue", "list_runs",
+    "stop_runs", "delete_runs", "quantization_bench",
+)  # fmt: skip
 
 
 def build(page: Page) -> dict[str, Component]:
@@ -32,96 +39,41 @@ def build(page: Page) -> dict[str, Component]:
     gr.Markdown(INTRO, elem_classes="intro")
     with gr.Row(elem_classes="lab"):
         with gr.Column(scale=2, min_width=320):
-            form = _form(page)
+            form = race_form(page)
             start = gr.Button("Start the race", variant="primary")
+            sweep = gr.Button("Start the sweep", visible=False)
         with gr.Column(scale=5, min_width=320):
-            shown = _shown(page)
-    _wire(page, handlers, form, start, shown)
-    for action in ("start_race", "run_state", "list_runs", "stop_runs", "delete_runs"):
+            shown = results()
+    quantized = quantization_panel(page, handlers.actions)
+    _wire(page, handlers, form, (start, sweep), shown)
+    for action in ENDPOINTS:
         gr.api(getattr(handlers.actions, action), api_name=action)
     kept = {name: part for name, part in form.items() if name not in ("about", "missing")}
-    return {**kept, "runs": shown["runs"], "chart": shown["chart"]}
-
-
-def _form(page: Page) -> dict[str, Component]:
-    catalogue = page.catalogue
-    tasks = [(task.name, task.id) for task in catalogue.tasks.values()]
-    runnable = [m for m in catalogue.methods.values() if m.unsupported is None]
-    order = sorted(runnable, key=lambda m: (not m.survey, m.family != "reference", m.name))
-    form: dict[str, Component] = {
-        "task": gr.Dropdown(tasks, value=tasks[0][1], label="Task"),
-        "about": gr.HTML(),
-        "methods": gr.Dropdown(
-            [(method.name, method.id) for method in order],
-            value=FIRST_METHODS, multiselect=True, label="Methods in the race",
-        ),
-        "steps": gr.Slider(
-            0, 500, value=0, step=1, label="Steps", info="0 takes the task's own number"
-        ),
-    }  # fmt: skip
-    with gr.Accordion("More settings", open=False):
-        bases = [(base.name, base.id) for base in checkpoints().values()]
-        form |= {
-            "base": gr.Dropdown(bases, value=bases[0][1], label="Base model"),
-            "missing": gr.HTML(),
-            "batch": gr.Slider(
-                0, 64, value=0, step=1, label="Rows a step", info="0 takes the task's own"
-            ),
-            "rate": gr.Number(
-                0, minimum=0, maximum=1, label="Learning rate",
-                info="0 takes the one known to work for each method",
-            ),
-            "seed": gr.Number(0, minimum=0, maximum=2**31 - 1, precision=0, label="Seed"),
-            "knobs": gr.Textbox(
-                "", label="Knobs", placeholder="lora.r=16; lora.target_modules=q_proj,v_proj",
-                info="method.knob=value, parted by semicolons",
-            ),
-        }  # fmt: skip
-    return form
-
-
-def _shown(page: Page) -> dict[str, Component]:
-    shown: dict[str, Component] = {"headline": gr.HTML(elem_id="race-headline")}
-    with gr.Row(elem_classes="pick"):
-        shown["chart"] = gr.Dropdown(
-            [(title, quantity) for quantity, (title, _) in LABELS.items()],
-            value="loss", label="Chart", scale=2,
-        )  # fmt: skip
-        shown["stop"] = gr.Button("Stop", variant="stop", scale=1)
-        shown["compare"] = gr.Button("Compare the answers", scale=1)
-    shown |= {
-        "plot": gr.Plot(show_label=False, elem_id="race-plot"),
-        "table": gr.HTML(elem_id="race-table"),
-        "examples": gr.HTML(elem_id="race-examples"),
-    }
-    with gr.Accordion("Runs so far", open=False):
-        shown["runs"] = gr.Dropdown(
-            [], multiselect=True, label="Runs shown above", elem_id="race-runs",
-            allow_custom_value=True,  # a link names runs before these are listed
-        )  # fmt: skip
-        shown["delete"] = gr.Button("Delete the runs shown", size="sm")
-    shown["seen"] = gr.Textbox(visible="hidden")
-    shown["timer"] = gr.Timer(SECONDS, active=False)
-    return shown
+    return {**kept, **quantized, **{n: shown[n] for n in ("runs", "chart", "cost", "inside")}}
 
 
 def _wire(
     page: Page,
     handlers: "Handlers",
     form: dict[str, Component],
-    start: gr.Button,
+    buttons: tuple[gr.Button, gr.Button],
     shown: dict[str, Component],
 ) -> None:
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
+    start, sweep = buttons
     runs, timer = shown["runs"], shown["timer"]
-    outputs = [shown[name] for name in ("headline", "table", "plot", "examples", "seen", "timer")]
-    looked_at = [runs, shown["chart"], page.theme]
+    outputs = [shown[name] for name in SHOWN]
+    looked_at = [runs, shown["chart"], shown["cost"], shown["inside"], page.theme]
     page.visited.change(handlers.visit, runs, runs, **quiet)
     gr.on(
-        [runs.change, shown["chart"].change, page.theme.change, page.visited.change],
-        handlers.show, looked_at, outputs, **quiet,
+        [part.change for part in (*looked_at, page.visited)], handlers.show, looked_at, outputs,
+        **quiet,
     )  # fmt: skip
     timer.tick(handlers.tick, [*looked_at, shown["seen"]], outputs, **quiet)
+    gr.on(
+        [runs.change, shown["chart"].change], handlers.choices,
+        [runs, shown["chart"], shown["inside"]], [shown["cost"], shown["inside"]], **quiet,
+    )  # fmt: skip
     gr.on(
         [form["task"].change, page.visited.change], handlers.about, form["task"], form["about"],
         **quiet,
@@ -130,11 +82,18 @@ def _wire(
         [form["base"].change, page.visited.change], handlers.missing, form["base"],
         form["missing"], **quiet,
     )  # fmt: skip
-    names = ("task", "methods", "base", "steps", "batch", "rate", "seed", "knobs")
-    start.click(handlers.start, [form[name] for name in names], runs, api_visibility="private")
+    form["sweep"].change(lambda text: gr.Button(visible=bool(text.strip())), form["sweep"], sweep,
+                         **quiet)  # fmt: skip
+    given = [form[name] for name in RACE_INPUTS]
+    start.click(handlers.start, given, runs, api_visibility="private")
+    swept = [form[name] for name in SWEEP_INPUTS]
+    sweep.click(handlers.sweep, swept, [runs, shown["chart"]], api_visibility="private")
     shown["stop"].click(handlers.actions.stop_runs, runs, None, **quiet)
     shown["delete"].click(handlers.delete, runs, runs, api_visibility="private")
     page.hand_over(shown["compare"], "compare", {"runs": runs})
+
+
+SHOWN = ("headline", "table", "plot", "examples", "memory", "seen", "timer")
 
 
 class Handlers:
@@ -166,34 +125,55 @@ class Handlers:
         named = job.label or (method.name if method else job.method)
         return f"{named} · {task.name if task else job.task} · {run.state().name}"
 
-    def start(self, task: str, methods: list[str], base: str, *settings: Any) -> Any:
+    def start(self, *given: Any) -> Any:
         """Start the race and show its runs."""
-        started = self.actions.start_race(task, methods, base, *settings)
+        started = self.actions.start_race(*given)
         return gr.Dropdown(choices=self._history(list(list_runs())), value=started)
+
+    @told
+    def sweep(self, task: str, methods: list[str], *given: Any) -> tuple[Any, str]:
+        """Start the sweep of the first method and show its runs as a heat map."""
+        method = methods[0] if methods else ""
+        started = self.actions.start_sweep(task, method, *given)
+        return gr.Dropdown(choices=self._history(list(list_runs())), value=started), "heat"
+
+    def choices(self, chosen: list[str], chart: str, looked_into: str | None) -> tuple[Any, Any]:
+        """The choices that only some charts have."""
+        found = [entry.run for entry in self._read(chosen)]
+        runs = [(self._words(run), run.id) for run in found]
+        value = looked_into if looked_into in [run.id for run in found] else None
+        into = value or (found[0].id if found else None)
+        return gr.Dropdown(visible=chart == "pareto"), gr.Dropdown(
+            choices=runs, value=into, visible=chart in INSIDE
+        )
 
     def delete(self, chosen: list[str]) -> Any:
         """Delete the runs that are shown."""
         self.actions.delete_runs(chosen)
         return gr.Dropdown(choices=self._history(list(list_runs())), value=[])
 
-    def show(self, chosen: list[str], chart: str, theme: str) -> list[Any]:
+    def show(
+        self, chosen: list[str], chart: str, cost: str, looked_into: str | None, theme: str
+    ) -> list[Any]:
         """Everything about the chosen runs, as it stands on disk."""
         entries = self._read(chosen)
         going = any(not entry.state.over for entry in entries)
         return [
-            element("p", race.headline(entries), class_="race-headline"),
+            element("p", race.headline(entries, waits() if going else ()), class_="race-headline"),
             race.table(self.catalogue, entries),
-            training_curves(race.curves(self.catalogue, entries), chart, theme),
+            draw(self.catalogue, entries, chart, cost, looked_into, theme),
             race.examples(self.catalogue, entries),
+            memory_table(self.catalogue, entries),
             race.version(entries),
             gr.Timer(active=going),
         ]
 
-    def tick(self, chosen: list[str], chart: str, theme: str, seen: str) -> Any:
+    def tick(self, chosen: list[str], *given: Any) -> Any:
         """The same, once there is something new."""
+        *looked_at, seen = given
         if race.version(self._read(chosen)) == seen:
             return gr.skip()
-        return self.show(chosen, chart, theme)
+        return self.show(chosen, *looked_at)
 
     def _read(self, chosen: list[str]) -> list[race.Entry]:
         entries = []

@@ -1,0 +1,82 @@
+"""What to race: the inputs of the Lab tab."""
+
+import gradio as gr
+from gradio.components import Component
+
+from explorer.lab.bases import checkpoints
+from explorer.lab.race import DEFAULT_TASK, MOST_SEEDS, default_methods
+from explorer.ui.tab import Page
+
+DURATIONS = [
+    ("The task's own steps", "steps"),
+    ("One minute a run", "minute"),
+    ("Five minutes a run", "five-minutes"),
+    ("Until it stops improving", "plateau"),
+]
+RACE_INPUTS = (
+    "task", "methods", "base", "steps", "batch", "rate", "seed", "knobs", "duration", "seeds",
+    "quantization",
+)  # fmt: skip
+SWEEP_INPUTS = ("task", "methods", "sweep", "base", "steps", "batch", "seed", "prune")
+
+
+def race_form(page: Page) -> dict[str, Component]:
+    """The inputs by name; `about` and `missing` say more of what is chosen."""
+    catalogue = page.catalogue
+    tasks = [(task.name, task.id) for task in catalogue.tasks.values()]
+    runnable = [m for m in catalogue.methods.values() if m.unsupported is None]
+    order = sorted(runnable, key=lambda m: (not m.survey, m.family != "reference", m.name))
+    form: dict[str, Component] = {
+        "task": gr.Dropdown(tasks, value=DEFAULT_TASK, label="Task"),
+        "about": gr.HTML(),
+        "methods": gr.Dropdown(
+            [(method.name, method.id) for method in order],
+            value=list(default_methods(catalogue)), multiselect=True, label="Methods in the race",
+        ),
+        "duration": gr.Dropdown(DURATIONS, value="steps", label="How long"),
+    }  # fmt: skip
+    with gr.Accordion("More settings", open=False):
+        form |= _settings()
+    with gr.Accordion("Sweep one method", open=False):
+        form |= {
+            "sweep": gr.Textbox(
+                "", label="Values to try", placeholder="r=2|8|32; learning_rate=0.0005|0.002",
+                info="one or two settings or knobs, values parted by |; the first method is swept",
+            ),
+            "prune": gr.Checkbox(
+                True, label="Give up runs that fall behind",
+                info="those whose best loss is worse than the median of the others so far",
+            ),
+        }  # fmt: skip
+    return form
+
+
+def _settings() -> dict[str, Component]:
+    bases = [(base.name, base.id) for base in checkpoints().values()]
+    return {
+        "base": gr.Dropdown(bases, value=bases[0][1], label="Base model"),
+        "missing": gr.HTML(),
+        "quantization": gr.Dropdown(
+            [("As each method has it", ""), ("16-bit", "none"), ("int8", "int8"), ("NF4", "nf4")],
+            value="", label="Base in",
+        ),
+        "steps": gr.Slider(
+            0, 500, value=0, step=1, label="Steps", info="0 takes the task's own number"
+        ),
+        "batch": gr.Slider(
+            0, 64, value=0, step=1, label="Rows a step", info="0 takes the task's own"
+        ),
+        "rate": gr.Number(
+            0, minimum=0, maximum=1, label="Learning rate",
+            info="0 takes the one known to work for each method",
+        ),
+        "seed": gr.Number(0, minimum=0, maximum=2**31 - 1, precision=0, label="Seed"),
+        "seeds": gr.Slider(
+            1, MOST_SEEDS, value=1, step=1, label="Seeds",
+            info="several runs of each method give an interval over them",
+        ),
+        "knobs": gr.Textbox(
+            "", label="Knobs", placeholder="lora.r=16; lora.target_modules=q_proj,v_proj",
+            info="method.knob=value, parted by semicolons",
+        ),
+    }  # fmt: skip
