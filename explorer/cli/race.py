@@ -1,6 +1,7 @@
 """`explorer race`: methods on equal terms, forecast beside measurement."""
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from explorer.catalogue.catalogue import load_catalogue
@@ -8,8 +9,25 @@ from explorer.catalogue.errors import ExplorerError
 from explorer.cli.train import follow
 from explorer.lab.bases import EMBEDDED, find_base
 from explorer.lab.engine import Engine
-from explorer.lab.race import DEFAULT_TASK, make_race, race_record
+from explorer.lab.job import TrainJob
+from explorer.lab.race import (
+    DEFAULT_TASK,
+    DURATIONS,
+    duration_settings,
+    make_race,
+    race_record,
+)
 from explorer.lab.runs import find_run
+
+# Settings that hold for every run of a race or a sweep.
+EACH: dict[str, dict[str, Any]] = {
+    "steps": {"type": int},
+    "batch_size": {"type": int},
+    "precision": {"metavar": "auto|float32|bfloat16"},
+    "max_length": {"type": int, "metavar": "TOKENS"},
+    "seconds": {"type": float, "help": "of each run; the steps that fit are found from the first"},
+    "watch_every": {"type": int, "metavar": "STEPS", "help": "between looks at held-out loss"},
+}
 
 HELP = "race the survey's methods and full fine-tuning on one task, on equal terms"
 
@@ -22,27 +40,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="METHOD.KNOB=VALUE", help="like lora.r=16"
     )
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--batch-size", type=int)
     parser.add_argument("--learning-rate", type=float, help="one for all, not each method's own")
     parser.add_argument("--seed", type=int, action="append", help="several for intervals")
-    parser.add_argument("--precision", metavar="auto|float32|bfloat16")
-    parser.add_argument("--max-length", type=int, metavar="TOKENS")
+    for name, options in EACH.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", **options)
+    parser.add_argument(
+        "--for", dest="duration", default="steps", metavar="|".join(DURATIONS),
+        help="the task's steps, a time for each run, or until it stops improving",
+    )  # fmt: skip
     parser.add_argument("--device", default="auto")
 
 
 def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     """One record a run, in the order in which they went."""
-    names = ("base", "steps", "batch_size", "learning_rate", "precision", "max_length")
-    given = {name: getattr(args, name) for name in names}
-    jobs = make_race(
-        load_catalogue(), args.task, args.method, args.seed or [0], knobs_from(args.set), **given
-    )
+    given = {name: getattr(args, name) for name in ("base", "learning_rate", *EACH)}
+    asked = {name: value for name, value in given.items() if value is not None}
+    settings = duration_settings(args.duration) | asked
+    seeds, knobs = args.seed or [0], knobs_from(args.set)
+    jobs = make_race(load_catalogue(), args.task, args.method, seeds, knobs, **settings)
     find_base(args.base, allow_paths=True)
     with Engine(args.device) as engine:
-        ids = [engine.submit(job) for job in jobs]
-        for run_id in ids:
-            follow(engine, run_id)
+        return follow_all(engine, jobs)
+
+
+def follow_all(engine: Engine, jobs: Sequence[TrainJob]) -> list[dict[str, Any]]:
+    """Queue the jobs, tell on stderr how they go, return the race's record of each."""
+    ids = [engine.submit(job) for job in jobs]
+    for run_id in ids:
+        follow(engine, run_id)
     return [race_record(find_run(run_id)) for run_id in ids]
 
 
