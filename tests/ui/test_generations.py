@@ -187,7 +187,7 @@ def test_a_comparison_needs_two_models(ids):
 
 
 def test_a_pasted_config_is_drawn_and_counted():
-    card, svg, _, slider = config.drawing(config.json.dumps(config.EXAMPLE), "block", 1)
+    card, svg, _, slider = config.drawing("config", config.json.dumps(config.EXAMPLE), "block", 1)
     assert "1,235,814,400" in card
     assert ElementTree.fromstring(svg).tag.endswith("svg")
     assert slider["maximum"] == 16
@@ -196,7 +196,7 @@ def test_a_pasted_config_is_drawn_and_counted():
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"model_type": "gpt2"}', "[" * 100_000])
 def test_a_broken_config_is_a_sentence(text):
     with pytest.raises(Exception, match=r"\w") as told:
-        config.drawing(text, "block", 1)
+        config.drawing("config", text, "block", 1)
     assert type(told.value).__name__ == "Error"
 
 

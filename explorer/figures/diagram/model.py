@@ -181,7 +181,7 @@ def _attention_words(subject: Naming, kind: LayerKind) -> tuple[str, str, str]:
     )
     name = "cross-attention" if kind.crosses else "attention"
     if not kind.crosses and subject.chunk:
-        name += f" in chunks of {subject.chunk}"
+        name = f"chunked {name}"
     elif not kind.rotates and not kind.crosses:
         name += " without positions"
     return f"{name} · {brief(each)}", heads, _positions(subject)
@@ -195,7 +195,9 @@ def _positions(subject: Naming) -> str:
     if not subject.rotates:
         return "positions through the causal mask alone"
     said = f"RoPE θ = {plain(subject.arch.rope_theta)}"
-    return f"{said}, scaled × {plain(scaling['factor'])}" if "factor" in scaling else said
+    if "factor" in scaling:
+        said += f", scaled × {plain(scaling['factor'])}"
+    return f"{said}, chunks of {subject.chunk}" if subject.chunk else said
 
 
 def _feed_forward_words(subject: Naming, kind: LayerKind) -> tuple[str, str, str]:

@@ -65,9 +65,8 @@ def vision_row(canvas: Canvas, y: float, arch: Architecture, left: float = 28.0)
         end = (box.x + width + GAP - 4, y + HEIGHT / 2)
         if number < len(steps) - 1:
             canvas.wire([box.right, (box.x + width + GAP, y + HEIGHT / 2)], "image")
-            canvas.text(
-                (box.x + width + GAP / 2, y + HEIGHT / 2 - 7), leaves, "small", "middle", GAP - 4
-            )
+            # above the boxes: between them it would run into their frames
+            canvas.text((box.x + width + GAP / 2, y - 6), leaves, "small", "middle", GAP + 44)
     return end
 
 

@@ -29,7 +29,7 @@ EXAMPLE = {
 }
 
 
-def build(page: Page) -> None:
+def build(page: Page, view: gr.Radio) -> None:
     """Lay the view out. The text stays on this page: no link carries it."""
     gr.Markdown(
         "Paste the `config.json` of a LLaMA-shaped model (llama, mllama or llama4), or edit this "
@@ -47,8 +47,8 @@ def build(page: Page) -> None:
     inputs = [text, level, layer]
     parts = diagram.lay_out(export, [*inputs, page.theme])
     gr.on(
-        [draw.click, level.change, layer.release, layer.change],
-        drawing, inputs, [card, parts.drawing, parts.details, layer],
+        [page.visited.change, view.change, draw.click, level.change, layer.release, layer.change],
+        drawing, [view, *inputs], [card, parts.drawing, parts.details, layer],
         api_visibility="private", show_progress="hidden",
     )  # fmt: skip
     parts.drawing.opened(
@@ -62,8 +62,10 @@ def build(page: Page) -> None:
 
 
 @told
-def drawing(text: str, level: str, layer: int) -> tuple[str, str, str, dict]:
+def drawing(view: str, text: str, level: str, layer: int) -> tuple[str, str, str, dict]:
     """Figures, drawing, details box, and the slider with as many steps as layers."""
+    if view != "config":
+        return gr.skip(), gr.skip(), gr.skip(), gr.skip()
     arch = architecture_from_text(text)
     layer = min(layer, arch.num_hidden_layers)
     svg = drawings.draw(arch, NAME, level, layer - 1)

@@ -31,7 +31,7 @@ def build(page: Page) -> dict[str, Component]:
     with columns["changes"]:
         several = compare.build(page)
     with columns["config"]:
-        config.build(page)
+        config.build(page, view)
     views.show_chosen(view, columns)
     chosen = one.inputs["model"]
     rows.select(
