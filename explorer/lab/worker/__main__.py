@@ -2,6 +2,9 @@
 
 python -m explorer.lab.worker [--device cuda:0]            JSON lines on stdin and stdout
 accelerate launch -m explorer.lab.worker --run FOLDER      one run, on as many devices
+
+Without a GPU, several processes share the cores when accelerate is launched with `--multi_gpu
+--num_processes 2` and ACCELERATE_USE_CPU=true in the environment; the losses are those of one.
 """
 
 import argparse
