@@ -2,25 +2,35 @@
 
 import argparse
 import sys
-import time
+from pathlib import Path
 from typing import Any
 
 from explorer.catalogue.catalogue import load_catalogue
 from explorer.catalogue.errors import ExplorerError
-from explorer.cli.runs import scores, summary
+from explorer.cli._follow import follow
+from explorer.cli.runs import scores
 from explorer.lab.bases import EMBEDDED, find_base
 from explorer.lab.engine import Engine
+from explorer.lab.history import summary
 from explorer.lab.job import TrainJob, make_job
+from explorer.lab.own_data.store import Choices, keep
+from explorer.lab.own_data.upload import read_upload
 from explorer.lab.runs import find_run
+from explorer.lab.setup import converted
+from explorer.lab.words import check
 
 HELP = "fine-tune a base on a task; each --method is one run"
-POLL = 0.2  # seconds
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options. What is not given comes from the task and from the method."""
     parser.add_argument("--base", default=EMBEDDED, metavar="ID", help="a base or a local folder")
-    parser.add_argument("--task", required=True, metavar="ID")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--task", metavar="ID", help="a task, or own data that was kept (own-…)")
+    what.add_argument("--data", type=Path, metavar="FILE", help="own rows: JSONL, CSV, Parquet, …")
+    parser.add_argument("--metric", default="rouge-l", help="of own data; default rouge-l")
+    parser.add_argument("--held-out", type=float, default=0.1, help="share of own data; 0.1")
+    parser.add_argument("--system", help="system message of own data")
     parser.add_argument("--method", required=True, action="append", metavar="ID")
     parser.add_argument("--set", action="append", default=[], metavar="KNOB=VALUE")
     parser.add_argument("--steps", type=int)
@@ -37,6 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     """Check every job before the first one begins, then train one after another."""
+    if args.data:
+        args.task = keep_data(args)
     jobs = jobs_from(args)
     find_base(args.base, allow_paths=True)
     with Engine(args.device) as engine:
@@ -53,6 +65,21 @@ def render(result: list[dict[str, Any]]) -> str:
         + (f"  {r['seconds']:.0f} s  {r['trainable']:,} trained" if r["seconds"] else "")
         for r in result
     )
+
+
+def keep_data(args: argparse.Namespace) -> str:
+    """Check the file and keep it as a task; returns its id. Raises UploadError for faulty rows."""
+    if not args.data.is_file():
+        raise ExplorerError(f"There is no file {str(args.data)!r} with rows to train on.")
+    base = converted(find_base(args.base, allow_paths=True))
+    values = {
+        "name": args.data.stem[:80], "metric": args.metric, "system": args.system,
+        "held_out": args.held_out, "seed": args.seed, "max_length": args.max_length or 0,
+    }  # fmt: skip
+    choices = check(Choices, values)
+    task = keep(read_upload(args.data, args.data.name), choices, base)
+    sys.stderr.write(f"{task.summary} Kept as {task.id}.\n")
+    return task.id
 
 
 def jobs_from(args: argparse.Namespace) -> list[TrainJob]:
@@ -79,37 +106,3 @@ def train_all(engine: Engine, jobs: list[TrainJob]) -> list[dict[str, Any]]:
     for run_id in ids:
         follow(engine, run_id)
     return [summary(find_run(run_id)) for run_id in ids]
-
-
-def follow(engine: Engine, run_id: str) -> None:
-    """Wait for a run's end; an interrupt stops it and is passed on."""
-    method, seen = find_run(run_id).job.method, 0
-    try:
-        while not find_run(run_id).state().over:
-            events = engine.events(run_id, seen)
-            seen += len(events)
-            for event in events:
-                tell(method, event)
-            time.sleep(POLL)
-    except KeyboardInterrupt:
-        engine.stop(run_id)
-        raise
-    for event in engine.events(run_id, seen):
-        tell(method, event)
-
-
-def tell(method: str, event: dict[str, Any]) -> None:
-    """One event as a line on stderr."""
-    kind = event["kind"]
-    if kind == "step":
-        text = (
-            f"step {event['step']:>4}  loss {event['loss']:.4f}  "
-            f"{event['tokens_per_second']:.0f} tokens/s  {event['eta_seconds']:.0f} s left"
-        )
-    elif kind == "eval":
-        text = f"{event['when']}: {event['metric']} {event['value']:.2f}"
-    elif kind == "started":
-        text = f"{event['trainable']:,} parameters train, of {event['total']:,}"
-    else:
-        text = event.get("what") or event.get("reason") or kind
-    sys.stderr.write(f"{method:<18} {text}\n")
