@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from explorer.budget.activity import KEEPS_MORE
 from explorer.budget.fit import Fit, fit_of
 from explorer.budget.flops import Flops, flops_of
 from explorer.budget.kv import longest_context, token_bytes
@@ -146,9 +147,11 @@ def notes_of(resolved: Resolved) -> tuple[str, ...]:
     """What someone who reads this forecast should know."""
     plan, told = resolved.plan, []
     if not resolved.activity.derived:
+        more = KEEPS_MORE.get(resolved.method.id)
+        held = f" On a small model it kept up to {more:g} times as much." if more else ""
         told.append(
             f"What {resolved.method.name} saves for its backward was not derived; LoRA's tensors "
-            "on the same linears stand in for it."
+            f"on the same linears stand in for it.{held}"
         )
     if resolved.trainable.note:
         told.append(resolved.trainable.note)

@@ -132,11 +132,14 @@ class _Run:
         with self.tape.holding(x):
             if act is not None and act.kind.startswith("affine"):
                 return self._affine(x, (d_in, d_out), act, label)
+            if act is not None and act.kind.startswith("scaled"):
+                return self._scaled(x, (d_in, d_out), act, label)
             y = self.base(x, d_in, d_out, label)
             if act is None:
                 return y
             with self.tape.holding(y):
-                return self._low_rank(x, y, (d_in, d_out), act, label)
+                add = self._added if act.kind == "added weight" else self._low_rank
+                return add(x, y, (d_in, d_out), act, label)
 
     def base(self, x: Value, d_in: int, d_out: int, label: str) -> Value:
         """The model's own linear, frozen or trained, quantized or not."""
@@ -168,6 +171,29 @@ class _Run:
         scaled = tape.scale(up, f"{label}: scaled")
         total = tape.add(y, scaled, label)
         return tape.cast(total, x.size, label)
+
+    def _added(
+        self, x: Value, y: Value, widths: tuple[int, int], act: SiteAct, label: str
+    ) -> Value:
+        """A weight that few numbers are made into anew, applied beside the model's own."""
+        tape, (d_in, d_out), size = self.tape, widths, self.setting.adapter
+        wide = tape.cast(x, size if act.wide else x.size, f"{label}: input for the adapter")
+        made = tape.value(f"{label}: weight of the adapter", d_in * d_out, wide.size)
+        trained = size * act.rank * (d_in + d_out)
+        added = tape.linear(wide, d_in, d_out, f"{label}: of the adapter", trained, made)
+        return tape.cast(tape.add(y, added, label), x.size, label)
+
+    def _scaled(self, x: Value, widths: tuple[int, int], act: SiteAct, label: str) -> Value:
+        """IA3's scale on the input or the output, in the wider type, then back."""
+        tape, (d_in, d_out), size = self.tape, widths, self.setting.adapter
+        if act.kind == "scaled input":
+            wide = tape.cast(x, size, f"{label}: input for the adapter")
+            scaled = tape.weigh(wide, size * d_in, f"{label}: scaled input")
+            return self.base(tape.cast(scaled, x.size), d_in, d_out, label)
+        y = self.base(x, d_in, d_out, label)
+        product = tape.value(f"{label}: scaled", y.numbers, max(size, y.size))
+        product = tape.record(product, [y], [y], scratch=product.bytes, weights=size * d_out)
+        return tape.cast(product, x.size, label)
 
     def _affine(self, x: Value, widths: tuple[int, int], act: SiteAct, label: str) -> Value:
         """V2's scale and bias, or a scale alone, on the input or the output."""
@@ -202,6 +228,9 @@ class _Run:
             key, value = self._prefixed(key, "keys"), self._prefixed(value, "values")
         heads = self._attend(query, key, value)
         if prompts is not None and prompts.kind == "prompt attention":
+            if prompts.own_queries:
+                again = self.base(x, shape.hidden, shape.q_dim, "queries for prompts")
+                query = self._positions(again, "queries for prompts")
             heads = self.tape.add(heads, self._prompt_term(query), "heads with prompts")
         return self.linear("o_proj", heads, shape.q_dim, shape.hidden)
 

@@ -64,7 +64,7 @@ def layer_runs(
 ) -> tuple[Run, ...]:
     """The model's layers with their traces, neighbours of one kind together."""
     lowest = first_reached(arch, activity, habit.checkpointing)
-    reached = activity.embeddings or activity.virtual_tokens > 0 or habit.checkpointing
+    reached = activity.embeds or habit.checkpointing
 
     shapes = shapes_of(arch)
 

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from explorer.budget.activity import KEEPS_MORE
 from explorer.budget.memory import FRAMEWORK, framework_bytes
+from explorer.catalogue.catalogue import load_catalogue
 from explorer.catalogue.errors import ExplorerError
 from tests.budget.stepping import llama_4, mllama, small, small_budget, step_of
 from tests.budget.tracing import forward_peak, storages
@@ -61,6 +63,12 @@ PEAKS = [
 ]
 
 
+def saved_by(budget):
+    """What the forecast says that autograd keeps, between layers and at the end."""
+    step = budget.memory.step
+    return step.saved + step.shared + step.tail.saved
+
+
 def plain(case):
     dtype = case.get("parameter_dtype", "float32")
     return {"parameter_dtype": dtype, "compute_dtype": dtype} | case
@@ -69,10 +77,7 @@ def plain(case):
 @pytest.mark.parametrize("case", SAVED, ids=str)
 def test_what_autograd_saves_is_forecast_within_two_percent(case):
     budget = small_budget(small(), **plain(case))
-    step = budget.memory.step
-    assert step.saved + step.shared + step.tail.saved == pytest.approx(
-        step_of(budget).saved(), rel=0.02
-    )
+    assert saved_by(budget) == pytest.approx(step_of(budget).saved(), rel=0.02)
 
 
 @pytest.mark.parametrize("arch", [llama_4(), mllama()], ids=lambda arch: arch.model_type)
@@ -88,10 +93,30 @@ def test_what_autograd_saves_is_forecast_within_two_percent(case):
 )
 def test_what_autograd_saves_in_other_families_is_forecast_within_two_percent(arch, case):
     budget = small_budget(arch, **plain(case))
-    step = budget.memory.step
-    assert step.saved + step.shared + step.tail.saved == pytest.approx(
-        step_of(budget).saved(), rel=0.02
-    )
+    assert saved_by(budget) == pytest.approx(step_of(budget).saved(), rel=0.02)
+
+
+METHODS = load_catalogue().methods.values()
+OTHERS = [method.id for method in METHODS if not method.unsupported and method.id not in SURVEY]
+LOOSE = {"cpt", "fourierft"}  # a few kilobytes of their own are a few percent of a model this small
+# sparse matrices have no storage to size, and BOFT asks for a compiler
+UNSEEN = {"frod", "shira", "boft"}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of peft's, about other uses
+@pytest.mark.parametrize("method", OTHERS)
+def test_what_was_derived_is_right_and_what_was_not_is_told(method):
+    case = plain({"method": method, "batch": 1, "length": 64})
+    budget = small_budget(small(), **case)
+    if not budget.resolved.activity.derived:
+        assert any("was not derived" in note for note in budget.notes)
+        if method not in UNSEEN:
+            assert step_of(budget).saved() < KEEPS_MORE.get(method, 1.15) * saved_by(budget)
+        return
+    for other in ({}, {"batch": 3, "length": 96, "parameter_dtype": "bfloat16"}):
+        budget = small_budget(small(), **(case | plain({"method": method} | other)))
+        real = step_of(budget).saved()
+        assert saved_by(budget) == pytest.approx(real, rel=0.03 if method in LOOSE else 0.02)
 
 
 @pytest.mark.parametrize("case", PEAKS, ids=str)
@@ -103,18 +128,18 @@ def test_the_peak_of_a_step_is_forecast_within_five_percent(case):
     assert moving == pytest.approx(real.peak, rel=0.05)
 
 
+SIZES = {False: (1, 160), True: (3, 64)}  # sequences and tokens
 MATRIX = [
     {
         "method": method,
         "quantization": quantization,
         "checkpointing": checkpointing,
-        "batch": batch,
-        "length": length,
+        "batch": SIZES[checkpointing != (quantization == "nf4")][0],
+        "length": SIZES[checkpointing != (quantization == "nf4")][1],
     }
     for method in SURVEY
     for quantization in ("none", "nf4", "int8")
     for checkpointing in (False, True)
-    for batch, length in ((1, 160), (3, 64))
     if method != "full" or quantization == "none"
 ]
 
@@ -126,7 +151,7 @@ def test_terms_and_total_hold_across_the_matrix(case):
     budget = small_budget(small(vocab_size=512), **plain(case))
     step = step_of(budget)
     ours = budget.memory.step
-    saved = ours.saved + ours.shared + ours.tail.saved
+    saved = saved_by(budget)
     # checkpointing and bitsandbytes' 8-bit linears hold tensors where hooks don't see them
     if not case["checkpointing"] and case["quantization"] != "int8":
         assert saved == pytest.approx(step.saved(), rel=0.02)
