@@ -2,11 +2,35 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from explorer.catalogue.record import Record
 
 Metric = Literal["exact-match", "field-f1", "json-f1", "accuracy", "rouge-l"]
+
+
+class Reached(Record):
+    """What one method reached on a task at its defaults: score of the base and after training."""
+
+    method: str
+    base: float = Field(ge=0, le=1)
+    tuned: float = Field(ge=0, le=1)
+    low: float = Field(ge=0, le=1, description="of the 95 % interval")
+    high: float = Field(ge=0, le=1)
+    why: str | None = Field(default=None, description="where the base is not beaten, the reason")
+
+    @model_validator(mode="after")
+    def _says_why_not(self) -> "Reached":
+        if self.low <= self.base and not self.why:
+            raise ValueError(f"{self.method} does not beat the base: why is missing")
+        return self
+
+
+class Measured(Record):
+    """Runs that were made once, with where; shown as that and never in place of a run here."""
+
+    where: str = Field(min_length=10, description="machine, base, steps, rows a step, seed")
+    reached: tuple[Reached, ...]
 
 
 class Task(Record):
@@ -31,4 +55,5 @@ class Task(Record):
     batch_size: int = Field(default=8, gt=0, le=1024)
     licence: str
     made: str = Field(min_length=10, description="how the rows were made, by which seed")
+    measured: Measured | None = None
     presets: tuple[str, ...] = Field(default=(), description="prompts to try in a comparison")

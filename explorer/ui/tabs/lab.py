@@ -18,8 +18,9 @@ from explorer.ui.lab.form import RACE_INPUTS, SWEEP_INPUTS, race_form
 from explorer.ui.lab.memory import memory_table
 from explorer.ui.lab.quantization import quantization_panel
 from explorer.ui.lab.shown import results
+from explorer.ui.lab.task import task_card
 from explorer.ui.lab_actions import LabActions
-from explorer.ui.markup import element, joined, paragraphs
+from explorer.ui.markup import element, joined
 from explorer.ui.tab import Page, Tab
 
 INTRO = (
@@ -186,9 +187,9 @@ class Handlers:
 
     @told
     def about(self, task: str) -> str:
-        """The task in a few words, with one of its rows."""
+        """The task in a few words, with one of its rows and what was reached on it."""
         found = self.catalogue.task(task)
-        return element("div", paragraphs(found.summary), class_="card faint")
+        return task_card(self.catalogue, found)
 
     @told
     def missing(self, base: str) -> str:
