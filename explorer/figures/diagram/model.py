@@ -35,9 +35,9 @@ def draw_model(arch: Architecture, name: str = "LLaMA", rendering: Rendering = I
     image_x = 0.0
     if sees:
         canvas.text((28, y), "VISION TOWER", "lane")
-        vision_row(canvas, y + 14, arch)
+        vision_row(canvas, y + 26, arch)
         image_x = at.WIDTH - 64
-        y += HEIGHT + 52
+        y += HEIGHT + 64
     top = y
     y = _entrance(canvas, y, arch, sees, image_x)
     for kind in layer_kinds(arch):
