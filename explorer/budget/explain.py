@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from explorer.budget.forecast import Budget
 from explorer.budget.kv import cached_layers
-from explorer.budget.layer import Setting
 from explorer.budget.memory import SHARDED, setting_of, tail_of, trained_size
 from explorer.budget.optimizer import (
     BLOCK_8BIT,
@@ -15,6 +14,7 @@ from explorer.budget.optimizer import (
 )
 from explorer.budget.plan import KV_BYTES
 from explorer.budget.quantization import FOUR_BIT
+from explorer.budget.shape import Setting
 from explorer.budget.step import Run
 
 

@@ -13,7 +13,7 @@ from explorer.budget.memory import setting_of, tail_of
 from explorer.budget.resolve import Resolved
 from explorer.budget.sites import all_sites
 from explorer.budget.step import Habit, layer_runs, simulate
-from explorer.budget.tape import Trace
+from explorer.budget.trace import Trace
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,12 @@ from dataclasses import dataclass, field, replace
 
 from explorer.budget.activity import IDLE
 from explorer.budget.kv import cache_bytes
-from explorer.budget.layer import Setting, shapes_of, trace_layer
+from explorer.budget.layer import trace_layer
 from explorer.budget.optimizer import optimizer_bytes
 from explorer.budget.plan import BYTES, KV_BYTES, Plan
 from explorer.budget.quantization import FOUR_BIT, Quantization, WeightBytes, weight_bytes
 from explorer.budget.resolve import Resolved
+from explorer.budget.shape import Setting, shapes_of
 from explorer.budget.step import Habit, StepBytes, simulate
 from explorer.budget.tail import Tail
 

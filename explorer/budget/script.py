@@ -54,6 +54,7 @@ def _refuse_what_it_cannot(resolved: Resolved) -> None:
         "does not have: set loss_chunk to 0.": plan.loss_chunk > 0,
         "transformers computes the loss in float32: leave loss_float32 on.": not plan.loss_float32,
         "The program packs its text into full sequences: leave padded off.": plan.padded,
+        "The program computes in the types of its tensors: leave autocast off.": plan.autocast,
         "Plain torch keeps no float32 copies of what trains: leave master_weights off, or train "
         "in float32.": plan.master_weights,
         f"torch's optimizers hold their states in the type of what trains, {trained}: leave "

@@ -5,10 +5,11 @@ from functools import lru_cache
 from itertools import groupby
 
 from explorer.budget.activity import Activity, LayerAct
-from explorer.budget.layer import Setting, Shape, shapes_of, trace_layer
+from explorer.budget.layer import trace_layer
+from explorer.budget.shape import Setting, Shape, shapes_of
 from explorer.budget.sites import embedding_rows
 from explorer.budget.tail import Tail, TailTrace, trace_tail
-from explorer.budget.tape import Trace
+from explorer.budget.trace import Trace
 from explorer.catalogue.architecture import Architecture
 
 

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from explorer.budget.activity import SiteAct
-from explorer.budget.layer import Setting
-from explorer.budget.tape import FLOAT32, Tape, Trace, Value
+from explorer.budget.engine import Value
+from explorer.budget.shape import Setting
+from explorer.budget.tape import FLOAT32, Tape
+from explorer.budget.trace import Trace
 
 
 @dataclass(frozen=True)

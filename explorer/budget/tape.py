@@ -8,92 +8,11 @@ a gradient lives until the operation that made its tensor has run, as in torch's
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from explorer.budget.engine import Node, Storage, Value, backward_peak
+from explorer.budget.trace import Trace
 
 FLOAT32 = 4
-
-
-@dataclass(eq=False, slots=True)
-class Storage:
-    """A piece of memory with the name that people know it by."""
-
-    bytes: int
-    label: str
-
-
-@dataclass(eq=False, slots=True)
-class Value:
-    """A tensor: `numbers` of `size` bytes each in a storage; whether it needs a gradient."""
-
-    numbers: int
-    size: int
-    grad: bool
-    storage: Storage
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of the numbers, whatever else its storage holds."""
-        return self.numbers * self.size
-
-    @property
-    def label(self) -> str:
-        """What its storage is called."""
-        return self.storage.label
-
-
-@dataclass(frozen=True)
-class Trace:
-    """What one stretch of a model holds in training, in bytes.
-
-    `saved` by label, from its forward to its backward; `forward` and `backward` the most that is
-    alive at once in them, what is saved included; `gradients` of its own trainable weights;
-    `carried` the part of `saved` that is the stretch's input itself; `pinned` what operations hold
-    on to outside of autograd, so that neither checkpointing nor the backward lets go of it before
-    the loss itself is gone. `rerun` is what is saved by a forward that checkpointing runs again,
-    `rerun_forward` and `rerun_backward` are the most in that forward and in the backward after it,
-    both without `pinned`. `forward_flops` and `backward_flops` are the multiplications and
-    additions of its matrix products, `rerun_flops` those of a forward that ends as soon as all is
-    saved again; `idle_flops` and `idle_backward_flops` those that transformers spends on experts
-    that a token was not sent to. `rotates` says that cosines and sines of the positions, which all
-    layers share, are needed for the backward.
-    """
-
-    saved: dict[str, int] = field(default_factory=dict)
-    forward: int = 0
-    backward: int = 0
-    gradients: int = 0
-    carried: int = 0
-    pinned: int = 0
-    rerun: int = 0
-    rerun_forward: int = 0
-    rerun_backward: int = 0
-    forward_flops: int = 0
-    backward_flops: int = 0
-    rerun_flops: int = 0
-    idle_flops: int = 0
-    idle_backward_flops: int = 0
-    rotates: bool = False
-
-    @property
-    def total(self) -> int:
-        """All that is saved."""
-        return sum(self.saved.values())
-
-
-@dataclass(eq=False, slots=True)
-class _Node:
-    output: Value
-    inputs: list[Value]
-    saved: list[Storage]
-    scratch: int  # bytes that only its own backward sees
-    weights: int  # bytes of weight gradients that it leaves behind
-    aliases: bool  # its inputs' gradients are its output's, not copies
-
-
-@dataclass(eq=False, slots=True)
-class _Gradient:
-    bytes: int
-    holders: int = 1
 
 
 class _Holding:
@@ -116,7 +35,7 @@ class Tape:
     """Records the operations of one stretch, a decoder layer for example."""
 
     def __init__(self) -> None:
-        self.nodes: list[_Node] = []
+        self.nodes: list[Node] = []
         self.kept: dict[Storage, None] = {}
         self.kept_bytes = 0
         self.alive = self.peak = 0  # of the forward: now, and at most so far
@@ -151,7 +70,7 @@ class Tape:
                 if storage not in self.kept:
                     self.kept[storage] = None
                     self.kept_bytes += storage.bytes
-            self.nodes.append(_Node(output, needing, saved, scratch, weights, aliases))
+            self.nodes.append(Node(output, needing, saved, scratch, weights, aliases))
             if saved:  # operands are saved before the work is done
                 self.rerun_flops = self.forward_flops - self._underway
         self._underway = 0
@@ -236,10 +155,6 @@ class Tape:
         return self.record(self.value(label, x.numbers, x.size), [x], [mask])
 
     # shapes
-
-    def view(self, x: Value) -> Value:
-        """Another shape of the same memory."""
-        return self.record(Value(x.numbers, x.size, x.grad, x.storage), [x], aliases=True)
 
     def copy(self, x: Value, numbers: int, label: str) -> Value:
         """A copy, in which key-value heads may be repeated for their query heads."""
@@ -329,8 +244,8 @@ class Tape:
             labelled[storage.label] += storage.bytes
         gradients = sum(node.weights for node in self.nodes)
         carried = source.storage.bytes if source is not None and source.storage in self.kept else 0
-        backward = _backward(self.nodes, held, set(self.pinned), output)
-        again = _backward(self.nodes, self.kept, set(), output) if self.pinned else backward
+        backward = backward_peak(self.nodes, held, set(self.pinned), output)
+        again = backward_peak(self.nodes, self.kept, set(), output) if self.pinned else backward
         return Trace(
             saved=dict(labelled),
             forward=self.peak,
@@ -348,59 +263,3 @@ class Tape:
             idle_backward_flops=self.idle_backward_flops,
             rotates=self.rotates,
         )
-
-
-def _backward(
-    nodes: list[_Node], held: Iterable[Storage], pinned: set[Storage], output: Value
-) -> int:
-    """The most bytes alive at once, from the gradient of `output` to those of the inputs.
-
-    All of `held` is there at the start; each goes after its last use, the `pinned` ones stay.
-    """
-    users: defaultdict[Storage, int] = defaultdict(int)
-    for node in nodes:
-        for storage in node.saved:
-            users[storage] += 1
-    live = sum(storage.bytes for storage in held) + output.bytes
-    peak = live
-    pending = {id(output): _Gradient(output.bytes)}
-    for node in reversed(nodes):
-        gradient = pending.pop(id(node.output), None)
-        if gradient is not None:
-            made = 0 if node.aliases else sum(value.bytes for value in node.inputs)
-            live += made + node.weights
-            peak = max(peak, live + node.scratch)
-            live += _hand_on(node, gradient, pending)
-            peak = max(peak, live)
-            live -= _let_go(gradient)
-        for storage in node.saved:
-            users[storage] -= 1
-            if not users[storage] and storage not in pinned:
-                live -= storage.bytes
-    return peak
-
-
-def _hand_on(node: _Node, gradient: _Gradient, pending: dict[int, _Gradient]) -> int:
-    """Give the inputs their gradients, summed with those they have; the change in live bytes."""
-    change = 0
-    for value in node.inputs:
-        if node.aliases:
-            mine = gradient
-            mine.holders += 1
-        else:
-            mine = _Gradient(value.bytes)
-        held = pending.get(id(value))
-        if held is None:
-            pending[id(value)] = mine
-        elif held.holders == 1:  # summed in place
-            change -= _let_go(mine)
-        else:  # others look at it: the sum is a new tensor
-            pending[id(value)] = _Gradient(value.bytes)
-            change += value.bytes - _let_go(held) - _let_go(mine)
-    return change
-
-
-def _let_go(gradient: _Gradient) -> int:
-    """One holder fewer; the bytes that this frees."""
-    gradient.holders -= 1
-    return 0 if gradient.holders else gradient.bytes

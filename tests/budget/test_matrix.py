@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from explorer.budget import layer, resolve, step, tail, trainable
+from explorer.budget import layer, resolve, shape, step, tail, trainable
 from explorer.budget.forecast import forecast
 from explorer.budget.matrix import all_rows, known_models, method_rows, model_rows
 from explorer.budget.plan import make_plan
@@ -49,7 +49,7 @@ def test_what_cannot_be_says_why_and_quantized_weights_do_not_train():
 def forget():
     """Start as a fresh process does."""
     for cached in (
-        layer.shapes_of,
+        shape.shapes_of,
         layer.trace_layer,
         step.layer_runs,
         tail.trace_tail,
