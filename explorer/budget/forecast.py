@@ -8,7 +8,7 @@ from explorer.budget.fit import Fit, fit_of
 from explorer.budget.flops import Flops, flops_of
 from explorer.budget.kv import longest_context, token_bytes
 from explorer.budget.memory import Memory, memory_of, trained_size
-from explorer.budget.plan import KV_BYTES, Plan
+from explorer.budget.plan import GRID_INTENSITY, GRID_SOURCE, KV_BYTES, Plan
 from explorer.budget.resolve import Resolved, resolve
 from explorer.budget.time import Time, time_of
 from explorer.catalogue.catalogue import Catalogue, load_catalogue
@@ -122,6 +122,7 @@ class Budget:
             "energy_kwh": time.energy_kwh,
             "cost_usd": time.cost_usd,
             "co2_kg": time.co2_kg,
+            "grid_source": GRID_SOURCE if self.plan.grid_intensity == GRID_INTENSITY else None,
             "efficiency": time.efficiency,
             "bound": time.bound,
             "note": time.note,

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from explorer.budget.activity import inner_name
+from explorer.budget.activity import SiteAct, inner_name
 from explorer.budget.plan import BYTES, Plan
 from explorer.budget.resolve import Resolved
-from explorer.budget.sites import all_sites
+from explorer.budget.sites import Site, all_sites
 
 STATES = {
     "adamw": 2,
@@ -41,21 +41,34 @@ def optimizer_bytes(resolved: Resolved, trained_size: int) -> int:
 
 def _matrices(resolved: Resolved) -> Iterator[tuple[int, int]]:
     """Shapes of the trained matrices; what else trains are vectors, which are not factored."""
-    acts = resolved.activity
-    for site in all_sites(resolved.arch):
-        if site.kind == "convolution" or (site.layer is None and site.kind == "linear"):
-            continue
-        if acts.embeddings and site.kind == "embedding":
-            yield site.d_in, site.d_out
-        if site.layer is None or site.in_vision:
-            continue
-        layer = acts.layers[site.layer]
-        act = dict(layer.sites).get(inner_name(site))
-        if layer.everything:
+    arch, acts = resolved.arch, resolved.activity
+    for site in all_sites(arch):
+        act = _act_at(site, resolved)
+        if act is not None and act.kind == "own weight":
             yield site.d_in, site.d_out
         elif act is not None and act.rank:
             yield site.d_in, act.rank
             yield act.rank, site.d_out
+    for layer in arch.moe_layers:  # fused experts: a matrix each
+        if acts.layers[layer].everything:
+            for _ in range(arch.num_local_experts or 0):
+                yield arch.hidden_size, 2 * arch.intermediate_size
+                yield arch.intermediate_size, arch.hidden_size
+
+
+def _act_at(site: Site, resolved: Resolved) -> SiteAct | None:
+    """What happens at a linear or an embedding; None where none of it is a trained matrix."""
+    arch, acts = resolved.arch, resolved.activity
+    if site.kind == "convolution":
+        return None
+    if acts.embeddings and (site.kind == "embedding" or site.in_vision):
+        return SiteAct("own weight")
+    if site.name == "lm_head":
+        return None if arch.tie_word_embeddings else acts.head
+    if site.layer is None or site.in_vision:
+        return None
+    layer = acts.layers[site.layer]
+    return SiteAct("own weight") if layer.everything else dict(layer.sites).get(inner_name(site))
 
 
 def state_formula(plan: Plan, trained_size: int) -> str:

@@ -32,6 +32,9 @@ KV_BYTES = {
     "int4": 0.5,
 }
 MOST_TOKENS = 100_000_000
+# The world's electricity in 2024, kg CO2e a kWh, and where that is said.
+GRID_INTENSITY = 0.445
+GRID_SOURCE = "https://www.iea.org/reports/electricity-2025/emissions"
 OWN_WEIGHTS = {"full", "norms-and-biases"}  # methods that train the model's own numbers
 
 
@@ -83,7 +86,7 @@ class Plan(Record):
     sharding: str = "none"
     efficiency: float | None = Field(default=None, gt=0, le=1)
     price_per_hour: float | None = Field(default=None, ge=0, le=1_000_000)  # US dollars a device
-    grid_intensity: float = Field(default=0.445, ge=0, le=5)  # kg CO2e a kWh
+    grid_intensity: float = Field(default=GRID_INTENSITY, ge=0, le=5)  # kg CO2e a kWh
 
     @field_validator("*", mode="before")
     @classmethod

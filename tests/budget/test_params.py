@@ -103,7 +103,8 @@ def text_shapes(draw):
     heads = kv_heads * draw(st.integers(1, 4))
     family = draw(st.sampled_from(["llama", "llama4", "mllama"]))
     layers = draw(st.integers(1, 5))
-    own_width = family == "llama4" and draw(st.booleans())  # heads wider than the hidden state
+    # heads whose widths together are not the hidden size
+    own_width = family != "mllama" and draw(st.booleans())
     shape = {
         "model_type": family,
         "hidden_size": heads * head_dim * (2 if own_width else 1),
