@@ -142,7 +142,10 @@ def sensitivity(sweep: Sweep, measure: str = "memory", theme: Theme = "light") -
         _stack(figure, sweep, xs, theme)
     figure.add_vline(x=sweep.here, line={"color": MUTED.on(theme), "width": 1, "dash": "dot"})
     figure.update_xaxes(title_text=sweep.label, type="log", tickvals=xs, tickformat=",")
-    figure.update_layout(hovermode="x unified", margin={"t": 16})
+    figure.update_layout(
+        hovermode="x unified", margin={"t": 16},
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "traceorder": "normal"},
+    )  # fmt: skip
     return Chart(figure, rows=tuple(_rows(sweep)))
 
 

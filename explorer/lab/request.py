@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, field_validator
 
+from explorer.catalogue.architecture import Architecture
 from explorer.catalogue.record import Record
 from explorer.lab.bases import EMBEDDED
 from explorer.lab.columns import BASE_COLUMN as BASE_COLUMN
@@ -97,8 +98,17 @@ class QuantizationRequest(Record):
     site: str = Field(default="q_proj", max_length=100)
 
 
+class CountRequest(Record):
+    """Build a model of this shape without weights, attach a method, count the parameters."""
+
+    kind: Literal["count"] = "count"
+    architecture: Architecture
+    method: str
+    knobs: dict[str, Any] = Field(default_factory=dict)
+
+
 Request = Annotated[
-    CompareRequest | TrainRequest | QuantizationRequest, Field(discriminator="kind")
+    CompareRequest | TrainRequest | QuantizationRequest | CountRequest, Field(discriminator="kind")
 ]
 REQUEST: TypeAdapter[Any] = TypeAdapter(Request)
 

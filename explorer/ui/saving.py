@@ -41,8 +41,9 @@ def save_buttons(
 
     `export(kind, *inputs)` gives the file's text (for "png" the SVG) and its name with the ending.
     """
-    text = gr.Textbox(visible="hidden", label="File")
-    name = gr.Textbox(visible="hidden", label="File name")
+    # Gradio forgets "hidden" where a column around it comes into view: the style sheet does not.
+    text = gr.Textbox(visible="hidden", label="File", elem_classes="unseen-field")
+    name = gr.Textbox(visible="hidden", label="File name", elem_classes="unseen-field")
     with gr.Row(elem_classes="actions"):
         buttons = {kind: gr.Button(title, size="sm") for kind, title in titles.items()}
     for kind, button in buttons.items():

@@ -10,9 +10,10 @@ import torch
 from explorer.catalogue.errors import ExplorerError
 from explorer.lab.events import Failed
 from explorer.lab.protocol import Over, Told
-from explorer.lab.request import QuantizationRequest, Request, TrainRequest
+from explorer.lab.request import CountRequest, QuantizationRequest, Request, TrainRequest
 from explorer.lab.runs import Run
 from explorer.lab.worker.compare import compare
+from explorer.lab.worker.count import count
 from explorer.lab.worker.precision import set_threads
 from explorer.lab.worker.quantize import quantization_bench
 from explorer.lab.worker.scheduler import TALK, TRAIN, Scheduler, Work
@@ -42,6 +43,8 @@ class Worker:
             self.scheduler.add(task, training.go(), TRAIN)
         elif isinstance(request, QuantizationRequest):
             self.scheduler.add(task, worded(quantization_bench(request, self.shelf)), TRAIN)
+        elif isinstance(request, CountRequest):
+            self.scheduler.add(task, worded(count(request)), TALK)
         else:
             self.scheduler.add(task, worded(compare(request, self.shelf)), TALK)
 

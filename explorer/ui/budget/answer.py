@@ -157,7 +157,7 @@ def _figures(case: Case) -> Iterator[Markup]:
         yield figure(f"{total:,}", "parameters", "Equal to transformers' num_parameters().")
     yield figure(gib(budget.memory.total), "peak memory a device", _memory_source(case))
     time = budget.time
-    what = f"for {compact(plan.tokens)} tokens" if case.trains else "a whole answer"
+    what = f"for {compact(plan.tokens)} tokens" if case.trains else "for a whole answer"
     yield figure(duration(time.seconds), f"time {what}", _time_source(case))
     if case.trains:
         yield figure(money(time.cost_usd), f"cost {what}", _cost_source(case))
@@ -218,7 +218,7 @@ def _cost_source(case: Case) -> str:
         return hardware.price_per_hour_usd.note or "No hourly price known: give one in the form."
     hours = case.budget.time.device_hours or 0
     whose = "yours" if plan.price_per_hour is not None else "the catalogue's, dated"
-    return f"{hours:,.4g} device hours · ${price:g} an hour ({whose})."
+    return f"{hours:,.4g} device hours · ${price:,.2f} an hour ({whose})."
 
 
 def _ways(case: Case) -> Markup | None:
@@ -252,7 +252,9 @@ def _way(case: Case, way: Suggestion) -> Markup:
 
 def _notes(case: Case) -> Markup | None:
     told = list(case.budget.notes)
-    if BYTES[case.plan.adapter_dtype] > 2 and case.budget.resolved.trainable.total > 10**9:
+    resolved = case.budget.resolved
+    wide = BYTES[case.plan.adapter_dtype] > 2 and not resolved.trains_own_weights
+    if wide and resolved.trainable.total > 10**9:
         told.append("The adapter is held in float32, as peft does unless told otherwise.")
     if not told:
         return None

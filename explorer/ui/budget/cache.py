@@ -91,8 +91,8 @@ def _contexts(case: Case) -> Markup:
     return section(
         "At any context",
         table(("Tokens", *SHOWN.values()), rows, range(1, 5)),
-        note=f"{batch:,} sequence(s) on {case.device_name}: {gib(max(free, 0))} are free beside "
-        f"{held} for the model and one pass over {case.plan.length:,} tokens. ✕ does not fit.",
+        note=f"Batch {batch:,} on {case.device_name}: {gib(max(free, 0))} are free beside {held} "
+        f"for the model and one pass over {case.plan.length:,} tokens. ✕ does not fit.",
     )
 
 

@@ -1,6 +1,6 @@
 """View: how far the forecast is from runs that others measured and published."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from statistics import median
 
 from markupsafe import Markup
@@ -12,9 +12,9 @@ from explorer.ui.budget.tables import row, section, table
 from explorer.ui.markup import element, joined, link
 
 NOTE = (
-    "Runs that others measured, each as a plan of this calculator. The first error is that of the "
-    "plain forecast, the second counts what the run's own code is known to hold besides; hover "
-    "or open the reasons below each table."
+    "Runs that others measured, each as a plan of this calculator. The error is that of the plain "
+    "forecast; where a run's own code is known to hold more than transformers does, the explained "
+    "error counts that in, and the reasons stand below the table."
 )
 
 
@@ -44,20 +44,12 @@ def _band(found: list[Comparison]) -> str:
 
 
 def _document(document: MeasuredRuns, found: list[Comparison]) -> Markup:
-    rows = [
-        row(
-            comparison.run.name,
-            comparison.run.what,
-            gib(comparison.run.bytes),
-            gib(comparison.forecast),
-            _error(comparison.error),
-            _error(comparison.explained_error) if comparison.run.differs else "",
-            _error(comparison.speed_error) if comparison.speed_error is not None else "",
-            numeric=range(2, 7),
-        )
-        for comparison in found
+    columns = [
+        (head, [write(comparison) for comparison in found]) for head, write in _COLUMNS.items()
     ]
-    heads = ("Run", "What", "Measured", "Forecast", "Error", "Explained", "Speed")
+    columns = [(head, cells) for head, cells in columns if any(cells)]
+    numeric = [at for at, (head, _) in enumerate(columns) if head not in ("Run", "What")]
+    rows = [row(*(cells[at] for _, cells in columns), numeric=numeric) for at in range(len(found))]
     reasons = dict.fromkeys(
         difference.why for comparison in found for difference in comparison.run.differs
     )
@@ -66,12 +58,25 @@ def _document(document: MeasuredRuns, found: list[Comparison]) -> Markup:
     sources = joined((link(s.title, s.url) for s in document.sources.values()), " · ")
     return section(
         document.id,
-        table(heads, rows, range(2, 7)),
+        table([head for head, _ in columns], rows, numeric),
         element("ul", joined(told), class_="faint notes") if told else None,
         element("p", "Source: ", sources, class_="faint"),
         note=document.about,
     )
 
 
-def _error(share: float) -> str:
+def _error(share: float | None) -> str:
+    if share is None:
+        return ""
     return f"{'+' if share > 0 else '−'}{abs(share):.1%}"
+
+
+_COLUMNS: dict[str, Callable[[Comparison], str]] = {
+    "Run": lambda found: found.run.name,
+    "What": lambda found: found.run.what,
+    "Measured": lambda found: gib(found.run.bytes),
+    "Forecast": lambda found: gib(found.forecast),
+    "Error": lambda found: _error(found.error),
+    "Explained": lambda found: _error(found.explained_error) if found.run.differs else "",
+    "Speed": lambda found: _error(found.speed_error),
+}

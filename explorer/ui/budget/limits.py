@@ -80,5 +80,7 @@ def _model(case: Case, found: str | None) -> tuple[Markup | str, str]:
     if found is None:
         return "none of the catalogue", ""
     count = count_parameters(architecture_of(found, case.catalogue))
+    if count.total == case.budget.resolved.params.total:
+        return case.model_name, "this one: no larger model of the catalogue fits"
     name = display_name(case.catalogue.model(found))
     return case.link(name, model=found, config=""), f"{compact(count.total)} parameters"

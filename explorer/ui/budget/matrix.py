@@ -1,5 +1,6 @@
 """View: methods of a model, or models with a method, against every device."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -26,6 +27,7 @@ KINDS = {
     "apple": "Apple",
     "cpu": "CPU hosts",
 }
+MEMORY_IN_NAME = re.compile(r" \(.*\)|,? \d+ ?GB| Generation")  # it stands below each name
 FIRST_KINDS = ["consumer", "workstation", "data centre"]
 
 
@@ -101,6 +103,7 @@ def _device_head(device: Hardware, own: str) -> Markup:
     name = str(device.name.value)
     for maker in ("NVIDIA GeForce ", "NVIDIA ", "AMD Instinct ", "AMD ", "Apple ", "Intel "):
         name = name.removeprefix(maker)
+    name = MEMORY_IN_NAME.sub("", name)
     size = f"{(device.memory_bytes.value or 0) / 2**30:.0f}"
     return element(
         "th",

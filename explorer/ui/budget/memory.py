@@ -128,9 +128,10 @@ def _treemap(case: Case) -> Markup:
         style = ";".join(f"{side}:{100 * part:.3f}%" for side, part in box.items())
         style += f";--light:{shown.colour.light};--dark:{shown.colour.dark}"
         words = f"{shown.title}: {gib(terms[area.name])}"
-        roomy = area.width > 0.11 and area.height > 0.16
-        told = (element("b", shown.title), element("span", gib(terms[area.name]))) if roomy else ()
-        boxes.append(element("div", element("div", *told), class_="area", style=style, title=words))
+        told = (element("b", shown.title), element("span", gib(terms[area.name])))
+        named = element("div", *told) if area.width > 0.11 and area.height > 0.16 else None
+        class_ = "area" if area.width > 0.24 else "area slim"  # slim: unnamed on narrow screens
+        boxes.append(element("div", named, class_=class_, style=style, title=words))
     return element("div", joined(boxes), class_="treemap", role="img", aria_label="Terms as areas")
 
 

@@ -11,6 +11,7 @@ from explorer.ui.budget.case import Case, peak_parts
 AGAINST = {"length": "Length", "batch": "Batch", "r": "Rank"}
 MEASURES = {"memory": "Peak memory", "trainable": "Trained parameters"}
 LABELS = {"length": "tokens a sequence", "batch": "sequences in a micro-batch", "r": "rank r"}
+TWICE = 2.0
 STEPS = {
     "length": tuple(2**power for power in range(7, 18)),
     "batch": tuple(2**power for power in range(9)),
@@ -31,8 +32,12 @@ def sweep(case: Case, against: str) -> Sweep:
     if against == "r" and knob is not None:
         steps = [n for n in steps if (knob.min or 0) <= n <= (knob.max or n)]
         steps = [n for n in steps if not (knob.even and n % 2)]
-    points = []
+    points: list[Point] = []
+    fit = case.budget.fit
+    enough = TWICE * max(fit.usable, case.budget.memory.total)
     for value in steps:
+        if points and value > here and sum(points[-1].memory.values()) > enough:
+            break  # far beyond the device, where nothing is left to read off
         changed = {"knobs": {**case.plan.knobs, "r": value}} if against == "r" else {against: value}
         if against == "length":
             changed |= {"loss_positions": None, "prompt": None}
@@ -42,7 +47,6 @@ def sweep(case: Case, against: str) -> Sweep:
         except ExplorerError:  # this rank does not suit the method's other knobs: a gap
             continue
         points.append(Point(value, parts, resolved.trainable.total))
-    fit = case.budget.fit
     return Sweep(LABELS[against], here, tuple(points), case.device_name, fit.usable)
 
 

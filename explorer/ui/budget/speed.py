@@ -8,6 +8,7 @@ from markupsafe import Markup
 from explorer.budget.fit import fit_of
 from explorer.budget.flops import Flops
 from explorer.budget.memory import framework_bytes
+from explorer.budget.plan import Plan
 from explorer.budget.time import Time, time_of
 from explorer.catalogue.hardware import Hardware
 from explorer.ui.budget.case import Case, duration, gib, money
@@ -64,7 +65,7 @@ def _time(case: Case) -> Markup:
 def _time_rows(case: Case, time: Time) -> Iterator[tuple[str, str, str]]:
     plan = case.plan
     if case.trains:
-        each = f"{plan.batch:,} × {plan.length:,} tokens, {plan.accumulation:,} × {plan.devices:,}"
+        each = f"{plan.batch:,} × {plan.length:,} tokens, {_times(plan)}"
         yield "A step", duration(time.step_seconds), each
         speed = f"{time.tokens_per_second or 0:,.0f} tokens a second"
         yield "Speed", speed, "tokens of all devices by their time"
@@ -76,7 +77,7 @@ def _time_rows(case: Case, time: Time) -> Iterator[tuple[str, str, str]]:
         yield "Writing", each, "weights and half of the cache read for each token"
         yield "The answer", duration(time.seconds), f"{plan.length - prompt:,} tokens after it"
     hours = time.device_hours or 0
-    yield "Device hours", f"{hours:,.4g} h", f"{plan.devices:,} device(s)"
+    yield "Device hours", f"{hours:,.4g} h", _counted(plan.devices, "device")
     if time.energy_kwh is not None:
         yield "Energy", f"{time.energy_kwh:,.4g} kWh", "device hours · 90 % of the rated power"
     if time.co2_kg is not None:
@@ -85,13 +86,23 @@ def _time_rows(case: Case, time: Time) -> Iterator[tuple[str, str, str]]:
     yield "Cost", money(time.cost_usd), _price_words(case)
 
 
+def _times(plan: Plan) -> str:
+    parts = [_counted(plan.accumulation, "micro-batch"), _counted(plan.devices, "device")]
+    return " on ".join(parts)
+
+
+def _counted(number: int, what: str) -> str:
+    plural = "es" if what.endswith("ch") else "s"
+    return f"{number:,} {what}{'' if number == 1 else plural}"
+
+
 def _price_words(case: Case) -> str:
     fact = case.budget.resolved.hardware.price_per_hour_usd
     if case.plan.price_per_hour is not None:
-        return f"your ${case.plan.price_per_hour:g} an hour"
+        return f"your ${case.plan.price_per_hour:,.2f} an hour"
     if fact.value is None:
         return fact.note or "give a price in the form"
-    return f"${fact.value:g} an hour{f': {fact.note}' if fact.note else ''}"
+    return f"${fact.value:,.2f} an hour{f': {fact.note}' if fact.note else ''}"
 
 
 def _flops(case: Case) -> Markup:
@@ -138,7 +149,7 @@ def _device_row(case: Case, device: Hardware, time: Time) -> Markup:
         mark(verdict, f"{name}: {verdict}, {gib(total)}"),
         f"{time.tokens_per_second:,.0f}" if time.tokens_per_second else "–",
         duration(time.seconds) if time.seconds else "–",
-        f"${price:g}" if price is not None else "–",
+        f"${price:,.2f}" if price is not None else "–",
         money(time.cost_usd) if time.cost_usd is not None else "–",
         numeric=(2, 3, 4, 5),
         class_="own" if own else ("out" if verdict == "does not fit" else None),

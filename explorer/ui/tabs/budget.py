@@ -11,7 +11,8 @@ from explorer.ui.budget.endpoints import PUBLIC, Endpoints
 from explorer.ui.budget.form import Form, lay_out, show_what_applies
 from explorer.ui.budget.handlers import Handlers
 from explorer.ui.budget.links import ON_PLAN_LINKS, PlanLines
-from explorer.ui.chart_view import chart_view
+from explorer.ui.budget.verify import Verification
+from explorer.ui.chart_view import exporter
 from explorer.ui.saving import save_buttons
 from explorer.ui.tab import Page, Tab
 
@@ -38,12 +39,11 @@ class Parts:
     """The tab's parts beside its form."""
 
     answer: gr.HTML
-    pin: gr.Button
-    lab: gr.Button
-    view: gr.Radio
     html: gr.HTML  # the view, where it is one of words and tables
-    pinned: gr.Textbox
-    options: dict[str, Component]  # of the matrix, by URL name
+    chart: tuple[gr.Plot, gr.Dataframe]
+    code: gr.Code
+    buttons: dict[str, gr.Button]
+    wishes: dict[str, Component]  # what is to be shown: the fields of Wish but the theme
 
 
 def build(page: Page) -> dict[str, Component]:
@@ -54,85 +54,92 @@ def build(page: Page) -> dict[str, Component]:
         handlers = Handlers(page.catalogue, PlanLines(form.inputs))
         with gr.Column(elem_classes="budget-head", min_width=280):
             answer = gr.HTML(js_on_load=ON_PLAN_LINKS, label="Answer", elem_id="budget-answer")
-            with gr.Row(elem_classes="actions"):
-                copy = gr.Button("Copy link", size="sm")
-                pin = gr.Button("Pin to compare", size="sm")
-                lab = gr.Button("Start in the lab", size="sm", variant="primary")
+            buttons = _buttons()
         with gr.Column(elem_classes="budget-views", min_width=280):
-            view = views.chooser(VIEWS)
-            pinned = gr.Textbox("", visible="hidden", label="Pinned plans")
-            kept = _views(page, handlers, form, view, pinned)
-            html = gr.HTML(js_on_load=ON_PLAN_LINKS, label="View", elem_id="budget-view")
-    copy.click(None, None, None, js=COPY_LINK, api_visibility="private")
-    parts = Parts(answer, pin, lab, view, html, pinned, kept)
+            parts = _views(page, handlers, form, answer, buttons)
     _draw(page, handlers, form, parts)
-    _act(page, handlers, form, parts)
+    _act(handlers, form, parts)
     endpoints = Endpoints(page.catalogue)
     for name in PUBLIC:
         gr.api(getattr(endpoints, name), api_name=name)
-    return {**form.inputs, "view": view, "pins": pinned, **kept}
+    wishes = parts.wishes
+    return {**form.inputs, "view": wishes.pop("view"), "pins": wishes.pop("pinned"), **wishes}
+
+
+def _buttons() -> dict[str, gr.Button]:
+    with gr.Row(elem_classes="actions"):
+        return {
+            "copy": gr.Button("Copy link", size="sm"),
+            "pin": gr.Button("Pin to compare", size="sm"),
+            "lab": gr.Button("Start in the lab", size="sm", variant="primary"),
+        }
 
 
 def _views(
-    page: Page, handlers: Handlers, form: Form, view: gr.Radio, pinned: gr.Textbox
-) -> dict[str, Component]:
-    """What views have besides words and tables; returns their inputs by URL name."""
-    groups = {name: gr.Column(visible=False, elem_classes="view") for name in
-              ("matrix", "sensitivity", "export")}  # fmt: skip
-    with groups["matrix"]:
-        kept = _matrix_options()
-    with groups["sensitivity"]:
-        kept |= _sensitivity(page, handlers, form, view)
-    with groups["export"]:
-        kept |= _export(page, handlers, form, view, pinned)
-    views.show_chosen(view, groups)
-    return kept
-
-
-def _matrix_options() -> dict[str, Component]:
-    kinds = [(title, kind) for kind, title in matrix.KINDS.items()]
-    return {
-        "rows": views.chooser(matrix.ROWS, "Rows"),
-        "kinds": gr.CheckboxGroup(kinds, value=matrix.FIRST_KINDS, label="Devices"),
-    }
-
-
-def _sensitivity(
-    page: Page, handlers: Handlers, form: Form, view: gr.Radio
-) -> dict[str, Component]:
-    with gr.Row(elem_classes="pick"):
-        against = views.chooser(sensitivity.AGAINST, "Against")
-        measure = views.chooser(sensitivity.MEASURES, "What")
-    inputs = [against, measure, *form.inputs.values()]
-    chart_view(page, "sensitivity", handlers.curve, inputs, view)
-    return {"against": against, "measure": measure}
-
-
-def _export(
-    page: Page, handlers: Handlers, form: Form, view: gr.Radio, pinned: gr.Textbox
-) -> dict[str, Component]:
-    kind = views.chooser(files.FORMATS, "Format")
+    page: Page, handlers: Handlers, form: Form, answer: gr.HTML, buttons: dict[str, gr.Button]
+) -> Parts:
+    """The chooser of views and what each has besides words and tables."""
+    view = views.chooser(VIEWS)
+    pinned = gr.Textbox("", visible="hidden", label="Pinned plans", elem_classes="unseen-field")
+    wishes: dict[str, Component] = {"view": view, "pinned": pinned}
+    named = ("parameters", "matrix", "sensitivity", "export")
+    groups = {name: gr.Column(visible=False, elem_classes="view") for name in named}
     plan = list(form.inputs.values())
-    titles = {name: f"Save as {title}" for name, title in files.FORMATS.items()}
-    save_buttons(titles, handlers.save, [pinned, *plan])
-    shown = gr.Code("", interactive=False, label="File", show_label=False, max_lines=40)
-    gr.on(
-        [page.visited.change, *(part.change for part in (view, kind, pinned, *plan))],
-        handlers.file, [view, kind, pinned, *plan], shown, **AT_ONCE,
-    )  # fmt: skip
-    return {"format": kind}
+    with groups["parameters"]:
+        _verification(page, handlers, plan)
+    with groups["matrix"]:
+        kinds = [(title, kind) for kind, title in matrix.KINDS.items()]
+        wishes["rows"] = views.chooser(matrix.ROWS, "Rows")
+        wishes["kinds"] = gr.CheckboxGroup(kinds, value=matrix.FIRST_KINDS, label="Devices")
+    with groups["sensitivity"]:
+        with gr.Row(elem_classes="pick"):
+            wishes["against"] = views.chooser(sensitivity.AGAINST, "Against")
+            wishes["measure"] = views.chooser(sensitivity.MEASURES, "What")
+        chart = _chart(handlers, [wishes["against"], wishes["measure"], *plan])
+    with groups["export"]:
+        wishes["format"] = views.chooser(files.FORMATS, "Format")
+        titles = {name: f"Save as {title}" for name, title in files.FORMATS.items()}
+        save_buttons(titles, handlers.save, [pinned, *plan])
+        code = gr.Code("", interactive=False, label="File", show_label=False, max_lines=40)
+    views.show_chosen(view, groups)
+    html = gr.HTML(js_on_load=ON_PLAN_LINKS, label="View", elem_id="budget-view")
+    return Parts(answer, html, chart, code, buttons, wishes)
+
+
+def _chart(handlers: Handlers, inputs: list[Component]) -> tuple[gr.Plot, gr.Dataframe]:
+    plot = gr.Plot(show_label=False, elem_classes="chart", elem_id="chart-sensitivity")
+    with gr.Accordion("The figures in this chart", open=False):
+        rows = gr.Dataframe(
+            interactive=False, type="array", max_height=420, elem_classes="data", label="Figures",
+            show_label=False, wrap=True,
+        )  # fmt: skip
+        titles = {"csv": "Save as CSV", "json": "Save as JSON"}
+        save_buttons(titles, exporter("sensitivity", handlers.rows), inputs)
+    return plot, rows
+
+
+def _verification(page: Page, handlers: Handlers, plan: list[Component]) -> None:
+    verification = Verification(page.engine, handlers)
+    verify = gr.Button("Verify with transformers and peft", size="sm", elem_classes="verify")
+    counted = gr.HTML(label="Verification", elem_id="budget-verified")
+    verify.click(verification.show, plan, counted, **QUIET)
+    gr.api(verification.verify, api_name="verify")
 
 
 def _draw(page: Page, handlers: Handlers, form: Form, parts: Parts) -> None:
-    """Draw answer and view whenever the plan changes, and show of the form what applies."""
-    inputs = form.inputs
-    plan = list(inputs.values())
-    changes = [page.visited.change, *(part.change for part in plan)]
-    gr.on(changes, handlers.answer, plan, parts.answer, **AT_ONCE)
-    of_view = [parts.view, parts.pinned, parts.options["rows"], parts.options["kinds"]]
+    """Redraw in one go whenever the plan changes or something else is to be shown."""
+    inputs, lab = form.inputs, parts.buttons["lab"]
+    plan, wishes = list(inputs.values()), list(parts.wishes.values())
+    methods = gr.Dropdown(
+        inputs["method"].choices, value=["lora"], multiselect=True, visible=False, label="Methods"
+    )
+    knobs = gr.Textbox("", visible=False, label="Knobs")
+    asked = [*wishes, page.theme, *plan]
     gr.on(
-        [*changes, *(part.change for part in of_view)],
-        handlers.view, [*of_view, *plan], parts.html, **AT_ONCE,
+        [page.visited.change, *(part.change for part in asked)],
+        handlers.redraw, asked,
+        [parts.answer, parts.html, *parts.chart, parts.code, methods, knobs, lab],
+        **AT_ONCE,
     )  # fmt: skip
     chosen = [inputs["method"], inputs["mode"], inputs["quantization"]]
     gr.on(
@@ -140,27 +147,19 @@ def _draw(page: Page, handlers: Handlers, form: Form, parts: Parts) -> None:
         None, chosen, form.coming_and_going(),
         js=show_what_applies(page.catalogue), api_visibility="private",
     )  # fmt: skip
+    page.hand_over(lab, "lab", {"methods": methods, "knobs": knobs})
 
 
-def _act(page: Page, handlers: Handlers, form: Form, parts: Parts) -> None:
-    """Follow links to other plans, pin this one, hand it over to the lab."""
-    inputs, pinned = form.inputs, parts.pinned
-    plan = list(inputs.values())
+def _act(handlers: Handlers, form: Form, parts: Parts) -> None:
+    """Follow links to other plans, pin this one, copy its link."""
+    pinned, buttons = parts.wishes["pinned"], parts.buttons
+    plan = list(form.inputs.values())
     for html in (parts.answer, parts.html):
         html.taken(handlers.taken, None, plan, **QUIET)
     parts.html.unpinned(handlers.unpin, pinned, pinned, **QUIET)
-    kept = parts.pin.click(handlers.pin, [pinned, *plan], pinned, api_visibility="private")
-    kept.success(lambda: "compare", None, parts.view, **QUIET)
-    methods = gr.Dropdown(
-        inputs["method"].choices, value=["lora"], multiselect=True, visible=False, label="Methods"
-    )
-    knobs = gr.Textbox("", visible=False, label="Knobs")
-    told = [inputs[name].change for name in ("method", "r", "targets", "knobs")]
-    gr.on(
-        [page.visited.change, *told],
-        handlers.for_the_lab, plan, [methods, knobs, parts.lab], **QUIET,
-    )  # fmt: skip
-    page.hand_over(parts.lab, "lab", {"methods": methods, "knobs": knobs})
+    kept = buttons["pin"].click(handlers.pin, [pinned, *plan], pinned, api_visibility="private")
+    kept.success(lambda: "compare", None, parts.wishes["view"], **QUIET)
+    buttons["copy"].click(None, None, None, js=COPY_LINK, api_visibility="private")
 
 
 TAB = Tab("budget", "Budget", 30, build)
