@@ -4,9 +4,11 @@ import os
 import socket
 import sys
 
+from explorer.catalogue.catalogue import load_catalogue
 from explorer.catalogue.errors import ExplorerError
 from explorer.ui import look
 from explorer.ui.app import build_app
+from explorer.ui.downloads import download_route
 
 PORT = 7860
 MAX_UPLOAD = "64mb"
@@ -20,7 +22,8 @@ def start() -> None:
     except ExplorerError as error:
         sys.stderr.write(f"app.py: {error}\n")
         sys.exit(2)
-    app = build_app()
+    catalogue = load_catalogue()
+    app = build_app(catalogue)
     app.queue(default_concurrency_limit=8, max_size=256)
     app.launch(
         server_name=host,
@@ -34,6 +37,7 @@ def start() -> None:
         quiet=True,
         ssr_mode=False,
         prevent_thread_lock=True,
+        app_kwargs={"routes": [download_route(catalogue)]},
     )
     sys.stdout.write(f"The explorer is open on http://{host}:{port}\n")
     sys.stdout.flush()

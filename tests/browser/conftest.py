@@ -48,7 +48,13 @@ def wait_until_open(url, process):
 
 
 @pytest.fixture(scope="session")
-def page_address(tmp_path_factory):
+def page_runs(tmp_path_factory):
+    """The run folder of the page that runs for all browser tests."""
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="session")
+def page_address(tmp_path_factory, page_runs):
     """The address of a page that runs for all browser tests, with its own run folder."""
     port = free_port()
     url = f"http://127.0.0.1:{port}/"
@@ -56,7 +62,7 @@ def page_address(tmp_path_factory):
     environment = {
         **os.environ,
         "GRADIO_SERVER_PORT": str(port),
-        "EXPLORER_RUNS": str(tmp_path_factory.mktemp("runs")),
+        "EXPLORER_RUNS": str(page_runs),
     }
     with log.open("wb") as stream:
         process = subprocess.Popen(

@@ -84,7 +84,7 @@ def _jsonl(text: str) -> Iterator[Record]:
             yield number, BrokenLine(f"{len(line):,} characters; a line has at most {MAX_LINE:,}")
         elif line.strip():
             try:
-                yield number, json.loads(line)
+                yield number, json.loads(line.rstrip("\r\n"))
             except json.JSONDecodeError as error:
                 yield number, BrokenLine(f"not JSON ({error.msg} at column {error.colno})")
             except ValueError:  # the interpreter's limit on the digits of a whole number

@@ -4,6 +4,7 @@ import gradio as gr
 from gradio.components import Component
 
 from explorer.lab.bases import checkpoints
+from explorer.lab.own_data.store import own_tasks
 from explorer.lab.race import DEFAULT_TASK, MOST_SEEDS, default_methods
 from explorer.ui.tab import Page
 
@@ -23,11 +24,12 @@ SWEEP_INPUTS = ("task", "methods", "sweep", "base", "steps", "batch", "seed", "p
 def race_form(page: Page) -> dict[str, Component]:
     """The inputs by name; `about` and `missing` say more of what is chosen."""
     catalogue = page.catalogue
-    tasks = [(task.name, task.id) for task in catalogue.tasks.values()]
+    tasks = [(task.name, task.id) for task in (*own_tasks(), *catalogue.tasks.values())]
     runnable = [m for m in catalogue.methods.values() if m.unsupported is None]
     order = sorted(runnable, key=lambda m: (not m.survey, m.family != "reference", m.name))
     form: dict[str, Component] = {
-        "task": gr.Dropdown(tasks, value=DEFAULT_TASK, label="Task"),
+        # Own data that was kept since the page was built is no choice yet when a link names it.
+        "task": gr.Dropdown(tasks, value=DEFAULT_TASK, label="Task", allow_custom_value=True),
         "about": gr.HTML(),
         "methods": gr.Dropdown(
             [(method.name, method.id) for method in order],

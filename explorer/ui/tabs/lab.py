@@ -9,10 +9,12 @@ from gradio.components import Component
 from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.errors import UnknownNameError
 from explorer.lab.bases import availability, checkpoints
+from explorer.lab.datasets import find_task
 from explorer.lab.eta import waits
 from explorer.lab.runs import Run, find_run, list_runs
 from explorer.ui import race
 from explorer.ui.errors import told
+from explorer.ui.lab import history, own_data
 from explorer.ui.lab.charts import INSIDE, draw
 from explorer.ui.lab.form import RACE_INPUTS, SWEEP_INPUTS, race_form
 from explorer.ui.lab.memory import memory_table
@@ -45,12 +47,19 @@ def build(page: Page) -> dict[str, Component]:
             sweep = gr.Button("Start the sweep", visible=False)
         with gr.Column(scale=5, min_width=320):
             shown = results()
+    own_data.build(page, form["task"], form["base"])
+    past = history.build(page, shown["runs"])
     quantized = quantization_panel(page, handlers.actions)
     _wire(page, handlers, form, (start, sweep), shown)
     for action in ENDPOINTS:
         gr.api(getattr(handlers.actions, action), api_name=action)
     kept = {name: part for name, part in form.items() if name not in ("about", "missing")}
-    return {**kept, **quantized, **{n: shown[n] for n in ("runs", "chart", "cost", "inside")}}
+    return {
+        **kept,
+        **quantized,
+        **past,
+        **{n: shown[n] for n in ("runs", "chart", "cost", "inside")},
+    }
 
 
 def _wire(
@@ -188,7 +197,7 @@ class Handlers:
     @told
     def about(self, task: str) -> str:
         """The task in a few words, with one of its rows and what was reached on it."""
-        found = self.catalogue.task(task)
+        found = find_task(task)
         return task_card(self.catalogue, found)
 
     @told

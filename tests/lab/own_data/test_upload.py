@@ -88,7 +88,9 @@ def test_broken_json_on_line_417_is_named(tmp_path):
     lines[416] = '{"prompt": "a", "completion": '
     found = written(tmp_path, "a.jsonl", "\n".join(lines))
     assert (found.faulty, found.problems[0].line, len(found.rows)) == (1, 417, 499)
-    with pytest.raises(UploadError, match=r"a\.jsonl, line 417: not JSON \(Expecting value"):
+    with pytest.raises(
+        UploadError, match=r"a\.jsonl, line 417: not JSON \(Expecting value at column 31"
+    ):
         found.demand_whole()
 
 

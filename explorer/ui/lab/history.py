@@ -1,0 +1,136 @@
+"""View: every run so far, found by words; notes, files, the same again, merged, deleted."""
+
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from explorer.catalogue.errors import UnknownNameError
+from explorer.lab.history import find_runs, full_record
+from explorer.lab.runs import delete_run
+from explorer.ui.errors import told
+from explorer.ui.history_actions import HistoryActions
+from explorer.ui.lab import history_view
+from explorer.ui.markup import element
+from explorer.ui.tab import Page
+
+PICK_RUN = """
+element.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-run]");
+  if (button) trigger("opened", { run: button.dataset.run });
+});
+"""
+ENDPOINTS = (
+    "find_runs", "run_record", "note_run", "train_again", "merge_run", "run_program", "export_run",
+)  # fmt: skip
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+
+
+def build(page: Page, runs: gr.Dropdown) -> dict[str, Component]:
+    """Lay the view out; `runs` are those that the charts above show. Returns what a link keeps."""
+    actions = HistoryActions(page.catalogue, page.engine)
+    handlers = Handlers(actions)
+    with gr.Accordion("History: notes, files, the same again", open=False, elem_id="history"):
+        find = gr.Textbox(
+            "", label="Find runs", placeholder="lora state:done tag:first", max_length=200,
+            info="all words have to fit; key:value asks for tag, method, task, state, seed, …",
+        )  # fmt: skip
+        table = gr.HTML(js_on_load=PICK_RUN, elem_id="history-table")
+        picked = gr.Dropdown(
+            [], value=[], multiselect=True, allow_custom_value=True, label="Picked runs",
+            info="the last one is told in full", elem_id="history-picked",
+        )  # fmt: skip
+        with gr.Row(elem_classes="actions"):
+            overlay = gr.Button("Lay over each other above", size="sm")
+            compare = gr.Button("Compare the answers", size="sm")
+            again = gr.Button("Train again", size="sm")
+            merge = gr.Button("Merge into the base", size="sm")
+            delete = gr.Button("Delete", size="sm", variant="stop")
+        card = gr.HTML(elem_id="history-card")
+        with gr.Row(elem_classes="pick"):
+            note = gr.Textbox("", label="Note on the last picked run", lines=2, scale=3)
+            tags = gr.Textbox(
+                "", label="Tags", placeholder="first keep", scale=2, elem_id="history-tags"
+            )
+            write = gr.Button("Keep note and tags", size="sm", scale=0, min_width=170)
+        with gr.Accordion("The run as a program", open=False):
+            code = gr.Code("", language="python", label="reproduce.py", max_lines=30)
+    gr.on(
+        [page.visited.change, find.change, picked.change, runs.change], handlers.table,
+        [find, picked], table, **QUIET,
+    )  # fmt: skip
+    picked.change(handlers.one, picked, [card, note, tags, code], **QUIET)
+    table.opened(handlers.pick, picked, picked, **QUIET)
+    overlay.click(lambda chosen: chosen, picked, runs, **QUIET)
+    page.hand_over(compare, "compare", {"runs": picked})
+    again.click(handlers.again, picked, runs, api_visibility="private")
+    merge.click(handlers.merge, picked, card, api_visibility="private")
+    delete.click(handlers.delete, picked, [picked, runs], api_visibility="private")
+    written = write.click(handlers.write, [picked, note, tags], [note, tags], **QUIET)
+    written.then(handlers.table, [find, picked], table, **QUIET)
+    for action in ENDPOINTS:
+        gr.api(getattr(actions, action), api_name=action)
+    return {"find": find, "picked": picked}
+
+
+class Handlers:
+    """What the view answers with."""
+
+    def __init__(self, actions: HistoryActions) -> None:
+        self.actions = actions
+        self.catalogue = actions.catalogue
+
+    @told
+    def table(self, query: str, picked: list[str]) -> str:
+        """The runs that fit."""
+        return history_view.runs_table(self.catalogue, list(find_runs(query)), picked or [])
+
+    def pick(self, picked: list[str], event: gr.EventData) -> list[str]:
+        """A run that was clicked is picked, or no longer."""
+        others = [run for run in picked or [] if run != event.run]
+        return others if event.run in (picked or []) else [*others, event.run]
+
+    def one(self, picked: list[str]) -> tuple[Any, ...]:
+        """The last picked run in full: card, note, tags, program."""
+        if not picked:
+            return element("p", "Pick a run in the table.", class_="faint"), "", "", ""
+        try:
+            record = full_record(picked[-1])
+        except UnknownNameError as error:
+            return element("p", str(error), class_="faint"), "", "", ""
+        program = ""
+        if record["trainable"] is not None:
+            program = self.actions.run_program(record["run"])
+        card = history_view.run_card(self.catalogue, record)
+        return card, record["note"], " ".join(record["tags"]), program
+
+    def again(self, picked: list[str]) -> list[str]:
+        """The last picked run once more, and both in the charts above."""
+        run = self._last(picked)
+        return [run, self.actions.train_again(run)]
+
+    def merge(self, picked: list[str]) -> str:
+        """Merge, and tell the check with the rest of the run."""
+        run = self._last(picked)
+        self.actions.merge_run(run)
+        return history_view.run_card(self.catalogue, full_record(run))
+
+    @told
+    def delete(self, picked: list[str]) -> tuple[list[str], list[str]]:
+        """Remove the picked runs from disk; none is picked or shown any more."""
+        self._last(picked)
+        for run in picked:
+            delete_run(run)
+        gr.Info(f"{len(picked)} deleted.")
+        return [], []
+
+    def write(self, picked: list[str], note: str, tags: str) -> tuple[str, str]:
+        """Keep note and tags of the last picked run, as they were understood."""
+        kept = self.actions.note_run(self._last(picked), note, tags)
+        gr.Info("Kept.")
+        return kept["note"], " ".join(kept["tags"])
+
+    def _last(self, picked: list[str]) -> str:
+        if not picked:
+            raise gr.Error("Pick a run in the table first.", print_exception=False)
+        return picked[-1]
