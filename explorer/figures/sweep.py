@@ -9,13 +9,19 @@ from explorer.figures.theme import FACE, INK, TRAINED, Theme, blank, silent
 
 Record = Mapping[str, Any]  # a run, with `settings` by name beside explorer.lab.race's keys
 
+TITLES = {
+    "metric": ("Held-out metric", True),
+    "heldout_loss_after": ("Held-out loss, nats an answer token", False),
+}
+
 
 def heat_map(
     records: Sequence[Record], axes: Sequence[str], key: str = "metric", theme: Theme = "light"
 ) -> go.Figure:
     """Runs by one or two settings; a run that was given up or is not done is an empty cell.
 
-    Of several runs with the same settings the last one counts.
+    `key` is `metric` or `heldout_loss_after`; the better, the darker. Of several runs with the same
+    settings the last one counts.
     """
     if not axes:
         return silent(theme, "The runs that are shown do not differ in a setting of one method.")
@@ -27,7 +33,9 @@ def heat_map(
         place = str(record["settings"][across]), str(record["settings"][down]) if down else ""
         cells[place] = record
     found = [[cells.get((x, y)) for x in columns] for y in rows]
-    figure = blank(theme, "", height=180 + 56 * len(rows))
+    title, upwards = TITLES[key]
+    scale = [FACE.on(theme), TRAINED.on(theme)][:: 1 if upwards else -1]
+    figure = blank(theme, title, height=180 + 56 * len(rows))
     figure.add_heatmap(
         x=columns,
         y=rows,
@@ -35,7 +43,7 @@ def heat_map(
         text=[[_words(cell, key) for cell in row] for row in found],
         texttemplate="%{text}",
         textfont={"size": 12, "color": INK.on(theme)},
-        colorscale=[[0, FACE.on(theme)], [1, TRAINED.on(theme)]],
+        colorscale=[[0, scale[0]], [1, scale[1]]],
         showscale=False,
         xgap=3,
         ygap=3,

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from explorer.catalogue.catalogue import Catalogue
 from explorer.figures.training import Curve
 from explorer.lab.eta import Wait
+from explorer.lab.race import beats_base
 from explorer.lab.runs import Result, Run, State
 from explorer.ui.markup import element, joined
 
@@ -129,7 +130,7 @@ def _state(entry: Entry) -> Markup:
         return joined([bar, element("span", _doing(entry, done, steps), class_="faint nowrap")])
     words = {"queued": "waiting", "done": "done", "stopped": "stopped", "failed": "failed"}[name]
     badge = element("span", words, class_=f"badge state-{name}")
-    told = element("span", f" {reason}", class_="faint") if reason else None
+    told = element("span", reason, class_="faint reason") if reason else None
     return joined([badge, told])
 
 
@@ -194,8 +195,8 @@ def _held_out(entry: Entry) -> Markup | str:
     if not after:
         return f"{before['value']:.2f} →"
     shown = element("strong", f"{before['value']:.2f} → {after['value']:.2f}")
-    wins = after["low"] > before["value"]
-    words = f"{after['low']:.2f}–{after['high']:.2f}" + ("" if wins else ", not above the base")
+    wins = beats_base(before["value"], after["value"], (after["low"], after["high"]))
+    words = f"{after['low']:.2f}–{after['high']:.2f}" + ("" if wins else ", base not beaten")
     return joined([shown, element("span", words, class_="faint below")])
 
 

@@ -61,9 +61,11 @@ def test_a_record_holds_forecast_beside_measurement(runs_here):
 
 
 def test_a_method_beats_the_base_only_by_more_than_its_interval():
-    assert beats_base(0.3, (0.31, 0.5))
-    assert not beats_base(0.3, (0.29, 0.5))
-    assert beats_base(None, (0.2, 0.3)) is None
+    assert beats_base(0.3, 0.4, (0.31, 0.49))
+    assert not beats_base(0.3, 0.4, (0.29, 0.51))
+    assert not beats_base(0.0, 0.025, (0.004, 0.129))  # one of forty
+    assert beats_base(None, 0.3, (0.2, 0.3)) is None
+    assert beats_base(0.1, None, None) is None
 
 
 def test_seeds_are_averaged_with_an_interval():

@@ -57,7 +57,10 @@ def draw(
         axes = varying([entry.run.job for entry in entries])[:2] if entries else []
         for record, entry in zip(records, entries, strict=True):
             record["settings"] = {name: setting(entry.run.job, name) for name in axes}
-        return heat_map(records, axes, theme=theme)
+        scores = {record["metric"] for record in records} - {None}
+        # Where the metric does not tell the runs apart, their losses may.
+        key = "metric" if len(scores) > 1 else "heldout_loss_after"
+        return heat_map(records, axes, key, theme)
     raise unknown("chart", chart, [name for _, name in CHARTS])
 
 

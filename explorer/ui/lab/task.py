@@ -35,7 +35,7 @@ def _measured(catalogue: Catalogue, measured: Measured) -> Markup:
         known = catalogue.methods.get(run.method)
         name = known.name if known else run.method
         said = f"{name}: {run.base:.2f} → {run.tuned:.2f} ({run.low:.2f}–{run.high:.2f})"
-        why = f". Not above the base: {run.why}" if run.why else ""
+        why = f". Base not beaten: {run.why}" if run.why else ""
         lines.append(element("li", f"{said}{why}"))
     return element(
         "details",

@@ -67,7 +67,7 @@ def test_a_method_that_does_not_beat_the_base_says_so():
     ]
     shown = race.table(lab_catalogue(), [race.Entry(done.run, done.state, events, done.result)])
     assert "0.50 → 0.55" in shown
-    assert "not above the base" in shown
+    assert "base not beaten" in shown
 
 
 @pytest.mark.parametrize("chart", [name for _, name in CHARTS])
