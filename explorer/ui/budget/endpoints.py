@@ -1,18 +1,34 @@
 """What the calculator answers over HTTP, MCP and from Python, under names of their own."""
 
+from dataclasses import asdict
 from typing import Any
 
-from explorer.budget.forecast import forecast
+from explorer.budget import inverse
+from explorer.budget.advice import suggestions
+from explorer.budget.explain import explain
+from explorer.budget.export import MOST_SIDE_BY_SIDE
+from explorer.budget.forecast import Budget, forecast
+from explorer.budget.measured import compare_all
 from explorer.budget.params import count_parameters
 from explorer.budget.resolve import architecture_of
 from explorer.budget.trainable import count_trainable
 from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.errors import ExplorerError, unknown
-from explorer.ui.budget import matrix
+from explorer.ui.budget import files, matrix, sensitivity
 from explorer.ui.budget.reading import read_plan, sites_knob
 from explorer.ui.errors import told
 
-PUBLIC = ("count", "budget", "budget_matrix")
+PUBLIC = (
+    "count",
+    "budget",
+    "budget_matrix",
+    "budget_formulas",
+    "budget_changes",
+    "budget_limits",
+    "budget_curve",
+    "budget_file",
+    "budget_measured",
+)
 LONGEST_PLAN = 1_100_000  # characters of a plan's texts: a config.json is at most a million
 
 
@@ -66,14 +82,13 @@ class Endpoints:
                 master_weights; batch, length, accumulation, checkpointing, attention, padded,
                 loss_positions, loss_chunk, loss_float32, tokens; prompt, kv_dtype; hardware (id),
                 devices, sharding, efficiency, price_per_hour, grid_intensity. What a method's
-                recipe asks for holds
-                unless it is given.
+                recipe asks for holds unless it is given.
 
         Returns:
             plan, params, trainable, memory (bytes by term, total), kv, flops, time, fits, verdict,
             device, notes.
         """
-        return forecast(read_plan(self.catalogue, checked(plan)), self.catalogue).to_dict()
+        return self._forecast(plan).to_dict()
 
     @told
     def budget_matrix(self, plan: dict[str, Any], rows: str = "methods") -> list[dict[str, Any]]:
@@ -105,6 +120,112 @@ class Endpoints:
             }
             for row in found
         ]
+
+    @told
+    def budget_formulas(self, plan: dict[str, Any]) -> list[dict[str, Any]]:
+        """How each term of a plan's memory comes about, with its numbers filled in.
+
+        Args:
+            plan: as for `budget`.
+
+        Returns:
+            For each term its name, meaning, formula, the formula with numbers, and bytes.
+        """
+        return [asdict(step) for step in explain(self._forecast(plan))]
+
+    @told
+    def budget_changes(self, plan: dict[str, Any]) -> list[dict[str, Any]]:
+        """The cheapest changes that make a plan fit its device; none where it fits already.
+
+        Args:
+            plan: as for `budget`.
+
+        Returns:
+            Up to three: what to do, what it costs, the settings to change, bytes at the peak, and
+            the time as a multiple of the plan's own.
+        """
+        found = suggestions(read_plan(self.catalogue, checked(plan)), self.catalogue)
+        return [
+            {
+                "what": [change.what for change in way.changes],
+                "cost": [change.cost for change in way.changes],
+                "settings": {k: v for change in way.changes for k, v in change.values.items()},
+                "bytes": way.total,
+                "times_as_long": way.slower,
+            }
+            for way in found
+        ]
+
+    @told
+    def budget_limits(self, plan: dict[str, Any]) -> dict[str, Any]:
+        """The largest batch, length, rank and model that fit, and the smallest device.
+
+        Args:
+            plan: as for `budget`; each answer changes one thing of it.
+
+        Returns:
+            batch, length, rank (null for a method without one; 0 where not even 1 fits), device and
+            model (ids; null where none of the catalogue does).
+        """
+        read = read_plan(self.catalogue, checked(plan))
+        return {
+            "batch": inverse.largest_batch(read, self.catalogue),
+            "length": inverse.longest_sequence(read, self.catalogue),
+            "rank": inverse.largest_rank(read, self.catalogue),
+            "device": inverse.smallest_device(read, self.catalogue),
+            "model": inverse.largest_model(read, self.catalogue),
+        }
+
+    @told
+    def budget_curve(self, plan: dict[str, Any], against: str = "length") -> list[dict[str, Any]]:
+        """Peak memory by part and trained parameters against one number of a plan.
+
+        Args:
+            plan: as for `budget`.
+            against: "length", "batch" or "r".
+
+        Returns:
+            For each value of it: the value, bytes by part, trained parameters.
+        """
+        swept = sensitivity.sweep(self._forecast(plan), self.catalogue, against)
+        return [
+            {against: point.x, "bytes": dict(point.memory), "trainable": point.trainable}
+            for point in swept.points
+        ]
+
+    @told
+    def budget_file(self, plans: list[dict[str, Any]], format: str = "md") -> str:
+        """Up to four plans side by side as a file, or the program that runs the first of them.
+
+        Args:
+            plans: each as for `budget`.
+            format: "md" (Markdown), "csv", "json", or "py" (a program of transformers and peft).
+        """
+        if not 1 <= len(plans) <= MOST_SIDE_BY_SIDE:
+            raise ExplorerError(f"{len(plans)} plans: it takes 1 to {MOST_SIDE_BY_SIDE}.")
+        return files.written([self._forecast(plan) for plan in plans], self.catalogue, format)
+
+    @told
+    def budget_measured(self) -> list[dict[str, Any]]:
+        """Published runs beside their forecasts: bytes, and errors as shares of what was measured.
+
+        `explained_error` counts what the run's own code is known to hold besides.
+        """
+        return [
+            {
+                "document": found.document,
+                "run": found.run.name,
+                "measured": found.run.bytes,
+                "forecast": found.forecast,
+                "error": found.error,
+                "explained_error": found.explained_error,
+                "speed_error": found.speed_error,
+            }
+            for found in compare_all(self.catalogue)
+        ]
+
+    def _forecast(self, plan: Any) -> Budget:
+        return forecast(read_plan(self.catalogue, checked(plan)), self.catalogue)
 
 
 def checked(plan: Any) -> dict[str, Any]:

@@ -62,13 +62,7 @@ def read_plan(catalogue: Catalogue, given: Mapping[str, Any]) -> Plan:
     }
     values = _typed(values)
     values |= {"knobs": knobs_of(method, given), "method": method.id}
-    if values.get("mode", "training") == "training":
-        recipe = recipe_on(method, hardware)
-        if values.get("quantization") is not None:  # an explicit one stands alone
-            recipe = {k: v for k, v in recipe.items() if k != "double_quantization"}
-        values = recipe | values
-    else:
-        values = _to_run(method, hardware) | values
+    values = _with_recipe(values, method, hardware)
     if values.get("quantization") not in ("nf4", "fp4"):
         values["double_quantization"] = False
     text = str(given.get("config") or "").strip()
@@ -79,10 +73,17 @@ def read_plan(catalogue: Catalogue, given: Mapping[str, Any]) -> Plan:
     return make_plan(**values)
 
 
-def _to_run(method: Method, hardware: Hardware) -> dict[str, Any]:
-    """Of a recipe, what still holds when nothing trains: how the weights are held."""
+def _with_recipe(values: dict[str, Any], method: Method, hardware: Hardware) -> dict[str, Any]:
+    """The values, and from the method's recipe what they leave to it."""
     recipe = recipe_on(method, hardware)
-    return {name: recipe[name] for name in ("quantization", "double_quantization") if recipe}
+    if values.get("mode", "training") != "training":  # of a recipe only how weights are held
+        held = ("quantization", "double_quantization")
+        recipe = {name: value for name, value in recipe.items() if name in held}
+    if "quantization" in values:  # an explicit one stands alone
+        recipe.pop("double_quantization", None)
+    elif not values.get("double_quantization"):  # a box that is not ticked is no wish
+        values = {k: v for k, v in values.items() if k != "double_quantization"}
+    return recipe | values
 
 
 def _typed(values: dict[str, Any]) -> dict[str, Any]:
