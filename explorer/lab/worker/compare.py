@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from explorer.catalogue.errors import ExplorerError
@@ -52,8 +53,8 @@ def _column(word: str, request: CompareRequest, shelf: Shelf) -> Iterator[Any]:
         )
     parts = []
     for share, source in zip(spec.shares, sources, strict=True):
-        model = yield from _adapter(loaded, source)
-        parts.append(rows.Part(model, share.strength))
+        part = yield from _adapter(loaded, source)
+        parts.append(replace(part, strength=share.strength))
     return rows.Column(word, loaded.model, _acting(spec, parts)), loaded
 
 
@@ -72,7 +73,7 @@ def _adapter(loaded: Loaded, source: Source) -> Iterator[Any]:
     key = (source.id, changed)
     if key not in loaded.adapters:
         yield Progress(what=f"loading the adapter of {source.id}")
-        loaded.adapters[key] = load_adapter(loaded, source.folder)
+        loaded.adapters[key] = rows.Part(load_adapter(loaded, source.folder))
         while len(loaded.adapters) > MAX_COLUMNS:
             del loaded.adapters[next(iter(loaded.adapters))]
     return loaded.adapters[key]

@@ -34,7 +34,7 @@ class Loaded:
     dtype: torch.dtype
     probed: torch.Tensor  # the logits of `probe` when the weights were fresh
     measured: dict[Any, Any] = field(default_factory=dict)  # results that hold as long as it does
-    adapters: dict[Any, nn.Module] = field(default_factory=dict)  # those that were asked last
+    adapters: dict[Any, Any] = field(default_factory=dict)  # parts of rows that were asked last
 
     @property
     def device(self) -> torch.device:

@@ -151,10 +151,10 @@ class RowAttention:
             query, keys = (
                 states.reshape(rows, self.groups, -1, self.head_dim) for states in (query, keys)
             )
-            values = values.flatten(0, 1)[:, None].expand(-1, self.groups, -1, -1)
             if shape[2] == 1:
                 wide = small_products(query.dtype, query.device)
                 query, keys, values = (states.to(wide) for states in (query, keys, values))
+            values = values.flatten(0, 1)[:, None].expand(-1, self.groups, -1, -1)
             if mask is not None and mask.ndim == 4:
                 mask = mask.repeat_interleave(self.key_heads, dim=0)
         attended = scaled_dot_product_attention(
@@ -186,7 +186,7 @@ class RowAttention:
         prompts = self.prompts
         rows = slice(prompts.start, prompts.stop)
         beside = self._attend_by_groups(query[rows], prompts.keys, prompts.values, prompts.mask)
-        heads[rows] += beside.mul_(prompts.gate)
+        heads[rows].add_(beside.mul_(prompts.gate))
 
 
 def small_products(dtype: torch.dtype, device: torch.device) -> torch.dtype:

@@ -9,7 +9,7 @@ from transformers import LlamaForCausalLM, PreTrainedModel
 
 from explorer.lab.worker.rows.alone import Alone
 from explorer.lab.worker.rows.batch import RowBatch
-from explorer.lab.worker.rows.column import Column
+from explorer.lab.worker.rows.column import Column, Part
 from explorer.lab.worker.rows.form import NoRowFormError, RowForm, mix
 from explorer.lab.worker.rows.reading import read_row
 from explorer.lab.worker.rows.segments import row_order
@@ -67,8 +67,16 @@ def _row_form(column: Column) -> RowForm:
     base = column.base
     if type(base) is not LlamaForCausalLM:
         raise NoRowFormError(f"A {type(base).__name__} runs its columns one by one.")
-    forms = [read_row(part.model, base, part.strength) for part in column.parts]
+    forms = [_read(part, base) for part in column.parts]
     return forms[0] if len(forms) == 1 else mix(forms)
+
+
+def _read(part: Part, base: PreTrainedModel) -> RowForm:
+    if part.strength != 1:
+        return read_row(part.model, base, part.strength)
+    if id(base) not in part.read:
+        part.read[id(base)] = read_row(part.model, base)
+    return part.read[id(base)]
 
 
 def _alone(column: Column) -> Alone:

@@ -61,16 +61,16 @@ class RowLinears:
         """The outputs of all linears side by side."""
         y = self._products(x)
         if self.post is not None:
-            y[self.scaled] *= self.post
+            y[self.scaled].mul_(self.post)
         if self.add is not None:
-            y[self.scaled] += self.add
+            y[self.scaled].add_(self.add)
         if self.down is not None:
             rows = slice(self.start, self.stop)
             hidden = torch.bmm(x[rows].to(self.down.dtype), self.down)
             if y.dtype == hidden.dtype:
                 y[rows].baddbmm_(hidden, self.up)
             else:  # float32 adapters over a 16-bit base: summed in float32, then rounded once
-                y[rows] += torch.bmm(hidden, self.up)
+                y[rows].add_(torch.bmm(hidden, self.up))
         return y
 
     def _products(self, x: Tensor) -> Tensor:
