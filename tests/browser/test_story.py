@@ -30,7 +30,7 @@ def wait_for_the_race(page):
 def scores(page, row):
     """The held-out exact match before and after, of one row of the race."""
     cells = page.locator(".race-table tbody tr").nth(row).inner_text()
-    found = re.search(r"(\d\.\d\d) → (\d\.\d\d) \(", cells)
+    found = re.search(r"(\d\.\d\d) → (\d\.\d\d)", cells)
     assert found, cells
     return float(found[1]), float(found[2])
 
