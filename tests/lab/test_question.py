@@ -87,3 +87,21 @@ def test_a_missing_base_is_told_before_anything_starts(monkeypatch):
     monkeypatch.setattr(question, "find_base", missing)
     with pytest.raises(BaseMissingError, match="get it"):
         ask_runs("x", [])
+
+
+def test_strengths_and_sums_are_columns_too():
+    one, other = run(), run()
+    request = ask_runs("x", [f"{one}@0.5", f"{one}+{other}@0.2"], strength=2)
+    assert request.columns == ("base", one, f"{one}@2+{other}@0.4")
+    with pytest.raises(ExplorerError, match=r"strength = 2\.4"):
+        ask_runs("x", [f"{one}@1.2"], strength=2)
+    with pytest.raises(UnknownNameError, match="may have been deleted"):
+        ask_runs("x", [f"{one}+20251124-000000-000000-00000000"])
+
+
+def test_a_column_may_have_a_history_of_its_own():
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    request = ask_runs("x", [], system="s", histories={"base": turns})
+    assert [turn.content for turn in request.conversation("base")] == ["s", "a", "b", "x"]
+    with pytest.raises(ExplorerError, match="role = 'robot'"):
+        ask_runs("x", [], histories={"base": [{"role": "robot", "content": "a"}]})
