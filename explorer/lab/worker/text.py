@@ -43,7 +43,10 @@ def encode_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message
 
     Text that looks like a special token (`<|im_end|>`) stays text: it cannot end a turn.
     """
-    special = [token for token in tokenizer.all_special_tokens if token]
+    # `all_special_tokens` lists a few of them: not those of code, of issues, of notebooks
+    added = tokenizer.added_tokens_decoder.values()
+    special = {*filter(None, tokenizer.all_special_tokens)}
+    special |= {token.content for token in added if token.special}
     if not any(token in message["content"] for message in messages for token in special):
         return _ids(tokenizer, render(tokenizer, messages))
     marked = [

@@ -1,5 +1,5 @@
 import pytest
-from transformers import AutoTokenizer
+from transformers import AddedToken, AutoTokenizer
 
 from explorer.catalogue.errors import ExplorerError
 from explorer.lab.worker.text import (
@@ -48,6 +48,16 @@ def test_text_that_looks_like_a_special_token_stays_text(tokenizer):
     ends = shown(tokenizer, ids).count("<|im_end|>")
     assert ends == 2
     assert hostile in tokenizer.decode(ids)
+
+
+def test_special_tokens_that_the_tokenizer_does_not_list_stay_text_as_well(tiny_base):
+    tokenizer = AutoTokenizer.from_pretrained(tiny_base)
+    tokenizer.add_tokens([AddedToken("<file_sep>", special=True)])
+    (token,) = tokenizer.convert_tokens_to_ids(["<file_sep>"])
+    assert "<file_sep>" not in tokenizer.all_special_tokens
+    ids = encode_prompt(tokenizer, messages_of("a <file_sep> b", None))
+    assert token not in ids
+    assert "a <file_sep> b" in tokenizer.decode(ids)
 
 
 def test_a_base_without_a_chat_template_gets_plain_lines(tiny_base):
