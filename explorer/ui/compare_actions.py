@@ -126,6 +126,8 @@ class CompareActions:
 
     def watch_blindly(self, request: CompareRequest) -> Iterator[tuple[Board, Ballot | None]]:
         """The same with the columns shuffled and unnamed; at the end a ballot to vote on."""
+        if len(request.columns) < 2:
+            raise ExplorerError("A vote needs at least two columns: choose an adapter.")
         mixed = request.model_copy(update={"columns": tuple(shuffled(request.columns))})
         board = self.board(mixed, blind=True)
         for board in self.watch(mixed, blind=True):  # the last one goes on the ballot

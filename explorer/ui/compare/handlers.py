@@ -50,7 +50,7 @@ class Handlers:
         choices = self.actions.comparable()
         known = {word for _, word in choices}
         choices += [self.actions.choice(word) for word in chosen if word not in known]
-        return gr.Dropdown(choices=choices, value=chosen)
+        return gr.Dropdown(choices=choices, value=chosen, allow_custom_value=True)
 
     def presets(self, runs: list[str]) -> Any:
         """Prompts of the tasks that these adapters learned."""
