@@ -21,7 +21,11 @@ def build_app(catalogue: Catalogue | None = None, engine: Engine | None = None) 
     inputs: dict[str, dict[str, Component]] = {}
     shown: dict[str, gr.Tab] = {}
     with gr.Blocks(title=look.TITLE, analytics_enabled=False, fill_width=True) as app:
-        theme = gr.Textbox("light", visible="hidden", elem_id="theme")
+        # The field says "change" again and again where several listen to it; a state only once.
+        field, theme = gr.Textbox("light", visible="hidden", elem_id="theme"), gr.State("light")
+        field.change(
+            lambda mode: mode, field, theme, api_visibility="private", show_progress="hidden"
+        )
         with gr.Row(elem_id="top"):
             gr.HTML(look.HEADER, elem_id="masthead", padding=False)
             search_box.build(app, catalogue)
@@ -36,7 +40,7 @@ def build_app(catalogue: Catalogue | None = None, engine: Engine | None = None) 
         _restore_on_load(app, bar, inputs, visited)
         for handover in handovers:
             _wire(handover, bar, inputs, visited)
-        app.load(None, None, theme, js=look.WATCH_THEME, api_visibility="private")
+        app.load(None, None, field, js=look.WATCH_THEME, api_visibility="private")
     return app
 
 

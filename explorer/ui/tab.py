@@ -32,7 +32,7 @@ class Page:
 
     catalogue: Catalogue
     engine: Engine
-    theme: gr.Textbox
+    theme: gr.State
     visited: gr.State
     handovers: list[Handover] = field(default_factory=list)
 

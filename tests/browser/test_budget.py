@@ -121,3 +121,21 @@ def test_the_lab_takes_method_and_knobs(visit):
     page.get_by_role("button", name="Start in the lab").click()
     page.wait_for_url("**tab=lab**")
     page.wait_for_url("**knobs=lora.r%3D4**")
+
+
+def test_a_chart_follows_the_theme_and_a_page_at_rest_asks_nothing(visit):
+    page = budget(visit, "view=sensitivity", dark=True)
+    ink = page.locator("#chart-sensitivity .xtitle")
+    ink.wait_for()
+    page.wait_for_timeout(1500)
+    dark = ink.evaluate("text => getComputedStyle(text).fill")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(3000)
+    assert asked == []
+    page.locator(".theme-switch").click()
+    page.wait_for_function(
+        "dark => getComputedStyle(document.querySelector('#chart-sensitivity .xtitle')).fill"
+        " !== dark",
+        arg=dark,
+    )
