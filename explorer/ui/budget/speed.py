@@ -115,7 +115,7 @@ def _flops(case: Case) -> Markup:
     ]
     return section(
         "Arithmetic",
-        table(("", "", "Operations", "What"), rows, (1, 2)),
+        table(("", "", "Operations", "What"), rows, (1, 2), "arithmetic"),
         note="Of one micro-batch unless said. Frozen weights need no weight gradient.",
     )
 
