@@ -10,6 +10,7 @@ from gradio.components import Component
 from explorer.catalogue.errors import ExplorerError, unknown
 
 MAX_TEXT = 20_000
+LONGEST_WRITTEN = 8_000  # of a value as written: servers refuse requests with longer addresses
 TRUE, FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 
 
@@ -76,7 +77,7 @@ def writer(inputs: Mapping[str, Mapping[str, Component]]) -> str:
     """JavaScript that puts the shown tab's values into the page's address.
 
     It is called with the values of every tab's inputs, in order. Values at their default are left
-    out, so that a link is no longer than what it says.
+    out, so that a link is no longer than what it says, and so are texts that are too long for one.
     """
     tabs = [
         {"id": tab, "names": list(named), "usual": [_plain(c.value) for c in named.values()]}
@@ -94,7 +95,9 @@ def writer(inputs: Mapping[str, Mapping[str, Component]]) -> str:
             const value = values[start + i];
             if (value === null || value === undefined || value === "") return;
             if (JSON.stringify(value) === JSON.stringify(tab.usual[i])) return;
-            query.set(name, Array.isArray(value) ? value.join(",") : String(value));
+            const text = Array.isArray(value) ? value.join(",") : String(value);
+            if (encodeURIComponent(text).length > {LONGEST_WRITTEN}) return;
+            query.set(name, text);
           }});
         }}
         start += tab.names.length;
