@@ -38,8 +38,8 @@ def test_it_prints_the_ratio_and_what_memory_holds(tiny, monkeypatch, capsys):
     assert held["base"] == nbytes(tiny)
     layers, key_values, heads, head_dim, positions = 3, 2, 4, 16, 6 + 4
     plain = layers * 2 * key_values * head_dim * positions * 4
-    excited = 1 * (heads - key_values) * head_dim * positions * 4  # one layer of three has them
-    assert held["caches"] == 6 * plain + excited
+    prompts = 30  # of LLaMA-Excitor, in one layer of three: a share of each a head and position
+    assert held["caches"] == 6 * plain + 1 * heads * prompts * positions * 4
     assert held["adapters"] > 0
 
 

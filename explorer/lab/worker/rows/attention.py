@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from explorer.lab.worker.rows.cache import SegmentCache
+from explorer.lab.worker.rows.cache import Grown, SegmentCache
+from explorer.lab.worker.rows.extra_keys import padding_mask, small_products, stack_biases
 from explorer.lab.worker.rows.form import ExcitorForm, PromptForm, RowForm
 from explorer.lab.worker.rows.linears import RowLinears
 from explorer.lab.worker.rows.padding import padded_mask
@@ -84,12 +85,14 @@ class RowAttention:
         )
         self.prompts = stack_prompts([form.prompts.get(index) for form in forms])
         self.excitors = [form.excitors.get(index) for form in forms]
+        self.biases = stack_biases(self.excitors, self.heads, self.scaling)
         self.stacks: list[Excitors | None] = []
 
     def enter(self, segments: Sequence[Segment]) -> None:
-        """Stack the extra keys of every segment that has them."""
+        """Stack the rotated extra keys of every segment that has them."""
         self.stacks = [
-            stack_excitors(self.excitors[segment.rows], self.heads) for segment in segments
+            stack_excitors(self.excitors[segment.rows], self.heads) if segment.excited else None
+            for segment in segments
         ]
 
     def __call__(
@@ -98,17 +101,22 @@ class RowAttention:
         rotation: Rotation,
         segments: Sequence[Segment],
         caches: Sequence[SegmentCache],
+        shares: Grown,
         padding: Tensor | None = None,
     ) -> Tensor:
-        """Normed hidden states [B, M, d] to the attention's output, the cache one step further.
+        """Normed hidden states [B, M, d] to the attention's output, the caches one step further.
 
-        `padding` [B] are the places at the beginning of each row's text that hold none.
+        `shares` is the cache of `biases`. `padding` [B] are the places at the beginning of each
+        row's text that hold none.
         """
         batch, length, _ = x.shape
         states = self.projections(x).view(batch, length, -1, self.head_dim).transpose(1, 2)
         turned = rotate(states[:, : self.heads + self.key_heads], rotation)
         query, key = turned[:, : self.heads], turned[:, self.heads :]
         value = states[:, self.heads + self.key_heads :]
+        bias = None
+        if self.biases is not None:
+            bias = self.biases.bias(query, self.biases.read(x, shares))
         parts = []
         for segment, cache, extra in zip(segments, caches, self.stacks, strict=True):
             rows = segment.rows
@@ -124,7 +132,10 @@ class RowAttention:
                 mask = padded_mask(length, past, segment.prefix, padding[rows])
             else:
                 mask = causal_mask(length, past, x.device) if length > 1 and past else None
-            parts.append(self._attend(query[rows], keys, values, mask))
+            if bias is not None and segment.start <= self.biases.start < segment.stop:
+                parts += self._attend_biased(segment, query, keys, values, mask, bias)
+            else:
+                parts.append(self._attend(query[rows], keys, values, mask))
         heads = parts[0] if len(parts) == 1 else torch.cat(parts)
         if self.prompts is not None:
             self._add_prompts(heads, query)
@@ -134,11 +145,50 @@ class RowAttention:
         """What was stacked."""
         yield from self.projections.tensors()
         yield from self.output.tensors()
+        if self.biases is not None:
+            yield from self.biases.tensors()
         if self.prompts is not None:
             yield from (self.prompts.keys, self.prompts.values, self.prompts.gate)
         for stack in self.stacks:
             if stack is not None:
                 yield from (stack.down, stack.scores, stack.values)
+
+    def _attend_biased(  # what an attention reads
+        self,
+        segment: Segment,
+        query: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        mask: Tensor | None,
+        bias: Tensor,
+    ) -> list[Tensor]:
+        """The segment's attention with a bias on the scores of some of its rows.
+
+        One token at a time it is one call, in which the others' bias is 0. With more tokens those
+        rows are attended apart, as a bias for all of them would be as large as all their scores.
+        """
+        start, stop = self.biases.start - segment.start, self.biases.stop - segment.start
+        own, (length, past) = query[segment.rows], (query.shape[2], keys.shape[2])
+        if length == 1 and mask is None:
+            whole = own.new_zeros(own.shape[0], self.heads, 1, past)
+            whole[start:stop] = bias
+            grouped = whole.view(own.shape[0], self.key_heads, self.groups, past)
+            return [self._attend_by_groups(own, keys, values, grouped)]
+        if mask is None:
+            mask = causal_mask(length, past - length, own.device)
+        parts = []
+        for rows, added in (
+            (slice(0, start), None),
+            (slice(start, stop), bias),
+            (slice(stop, None), None),
+        ):
+            if own[rows].shape[0] == 0:
+                continue
+            seen = mask[rows] if mask.ndim == 4 else mask
+            if added is not None:
+                seen = added.to(own.dtype).masked_fill(~seen, float("-inf"))
+            parts.append(self._attend_whole(own[rows], keys[rows], values[rows], seen))
+        return parts
 
     def _attend(self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
         shape, dtype = query.shape, query.dtype
@@ -157,16 +207,20 @@ class RowAttention:
             values = values.flatten(0, 1)[:, None].expand(-1, self.groups, -1, -1)
             if mask is not None and mask.ndim == 4:
                 mask = mask.repeat_interleave(self.key_heads, dim=0)
-        attended = scaled_dot_product_attention(
+        return self._attend_whole(query, keys, values, mask).reshape(shape).to(dtype)
+
+    def _attend_whole(
+        self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None
+    ) -> Tensor:
+        return scaled_dot_product_attention(
             query,
             keys,
             values,
             attn_mask=mask,
-            is_causal=mask is None and shape[2] > 1,
+            is_causal=mask is None and query.shape[2] > 1,
             scale=self.scaling,
             enable_gqa=keys.shape[1] != query.shape[1],
         )
-        return attended.reshape(shape).to(dtype)
 
     def _attend_by_groups(
         self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None
@@ -187,11 +241,6 @@ class RowAttention:
         rows = slice(prompts.start, prompts.stop)
         beside = self._attend_by_groups(query[rows], prompts.keys, prompts.values, prompts.mask)
         heads[rows].add_(beside.mul_(prompts.gate))
-
-
-def small_products(dtype: torch.dtype, device: torch.device) -> torch.dtype:
-    """The type for products of a few vectors: a CPU takes several times as long for 16-bit ones."""
-    return torch.float32 if device.type == "cpu" else dtype
 
 
 def causal_mask(length: int, past: int, device: torch.device) -> Tensor:
@@ -253,13 +302,3 @@ def stack_excitors(forms: Sequence[ExcitorForm | None], heads: int) -> Excitors 
         mask=padding_mask(lengths, longest, like),
         rotate=given[0].rotate,
     )
-
-
-def padding_mask(lengths: Sequence[int], longest: int, like: Tensor) -> Tensor | None:
-    """[n, 1, 1, K], -∞ on what a row does not have; None when all rows are as long."""
-    if all(length == longest for length in lengths):
-        return None
-    places = torch.arange(longest, device=like.device)
-    missing = places >= torch.tensor(lengths, device=like.device)[:, None]
-    mask = like.new_zeros(len(lengths), longest).masked_fill(missing, float("-inf"))
-    return mask[:, None, None]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from transformers import LlamaForCausalLM
 
 from explorer.lab.worker.rows.attention import RowAttention
-from explorer.lab.worker.rows.cache import SegmentCache
+from explorer.lab.worker.rows.cache import Grown, SegmentCache
 from explorer.lab.worker.rows.form import NoRowFormError, RowForm
 from explorer.lab.worker.rows.linears import RowLinears, stacked
 from explorer.lab.worker.rows.segments import Segment, kept_segments, segments_of
@@ -57,9 +57,10 @@ class RowLayer:
         rotation: tuple[Tensor, Tensor],
         segments: Sequence[Segment],
         caches: Sequence[SegmentCache],
+        shares: Grown,
         padding: Tensor | None,
     ) -> Tensor:
-        x = x + self.attention(self.before(x), rotation, segments, caches, padding)
+        x = x + self.attention(self.before(x), rotation, segments, caches, shares, padding)
         gate, up = self.into(self.between(x)).chunk(2, dim=-1)
         return x + self.out_of(self.activation(gate).mul_(up))
 
@@ -86,6 +87,7 @@ class RowBatch:
         self.forms: list[RowForm] = []
         self.segments: list[list[Segment]] = []
         self.caches: list[list[SegmentCache]] = []
+        self.shares: list[Grown] = []  # of the layers' extra keys; empty where there are none
         self.length = 0  # positions of text in the cache
         self.padding: Tensor | None = None  # [B], places of each row's text that hold none
         self._stack(list(forms))
@@ -146,8 +148,9 @@ class RowBatch:
         if self.padding is not None:
             positions = (positions - self.padding[:, None]).clamp(min=0)
         rotation = self._rotation(x, positions)
-        for layer, segments, caches in zip(self.layers, self.segments, self.caches, strict=True):
-            x = layer(x, rotation, segments, caches, self.padding)
+        for index, layer in enumerate(self.layers):
+            held = self.segments[index], self.caches[index], self.shares[index]
+            x = layer(x, rotation, *held, self.padding)
         self.length += token_ids.shape[1]
         return self.head(self.norm(x if every else x[:, -1:]))
 
@@ -162,6 +165,7 @@ class RowBatch:
             [SegmentCache(segment.prefix + room) for segment in segments]
             for segments in self.segments
         ]
+        self.shares = [Grown(room) for _ in self.layers]
         for index, (segments, caches) in enumerate(zip(self.segments, self.caches, strict=True)):
             for segment, cache in zip(segments, caches, strict=True):
                 if segment.prefix:
@@ -174,7 +178,7 @@ class RowBatch:
     def keep(self, rows: list[int]) -> None:
         """Drop all rows but these, which are given in rising order."""
         if not rows:
-            self.caches, self.layers = [], []
+            self.caches, self.shares, self.layers = [], [], []
             return
         if self.padding is not None:
             self.padding = self.padding[rows]
@@ -190,14 +194,22 @@ class RowBatch:
                 left.append((after, cache))
             self.segments[index] = [segment for segment, _ in left]
             self.caches[index] = [cache for _, cache in left]
+        before = [layer.attention.biases for layer in self.layers]
         self._stack([self.forms[row] for row in rows])
         self._enter()
+        for layer, old, shares in zip(self.layers, before, self.shares, strict=True):
+            if new := layer.attention.biases:
+                shares.keep([row - old.start for row in rows[new.start : new.stop]])
+            elif old:
+                shares.keep([])
 
     def rewind(self, length: int) -> None:
         """Forget all positions of text but the first `length`."""
         for segments, caches in zip(self.segments, self.caches, strict=True):
             for segment, cache in zip(segments, caches, strict=True):
-                cache.length = segment.prefix + length
+                cache.rewind(segment.prefix + length)
+        for shares in self.shares:
+            shares.length = min(shares.length, length)
         self.length = length
 
     @property
@@ -209,4 +221,5 @@ class RowBatch:
     @property
     def cache_bytes(self) -> int:
         """Bytes of all keys and values, the room for further tokens included."""
-        return sum(cache.nbytes for caches in self.caches for cache in caches)
+        keys_and_values = sum(cache.nbytes for caches in self.caches for cache in caches)
+        return keys_and_values + sum(shares.nbytes for shares in self.shares)

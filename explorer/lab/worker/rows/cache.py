@@ -6,51 +6,73 @@ from torch import Tensor
 BLOCK = 128  # positions that are added at once when the room is used up
 
 
-class SegmentCache:
-    """Keys [rows, heads, positions, h] and values [rows, heads, positions, h] of a segment.
+class Grown:
+    """States [rows, heads, positions, width] that get longer.
 
-    Keys and values may have different numbers of heads. Memory is taken with the first positions,
-    for `room` of them, and more when that is used up.
+    Memory is taken with the first positions, for `room` of them, and more when that is used up.
     """
 
     def __init__(self, room: int) -> None:
         self.room = room
         self.length = 0
-        self.keys: Tensor | None = None
-        self.values: Tensor | None = None
+        self.states: Tensor | None = None
 
-    def put(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Append positions and return all keys and values so far, as views."""
-        end = self.length + keys.shape[2]
-        if self.keys is None:
+    def put(self, states: Tensor) -> Tensor:
+        """Append positions and return all so far, as a view."""
+        end = self.length + states.shape[2]
+        if self.states is None:
             self.room = max(self.room, end)
-            self.keys, self.values = (self._empty(states) for states in (keys, values))
+            self.states = self._empty(states)
         elif end > self.room:
             self._grow(end)
-        self.keys[:, :, self.length : end] = keys
-        self.values[:, :, self.length : end] = values
+        self.states[:, :, self.length : end] = states
         self.length = end
-        return self.keys[:, :, :end], self.values[:, :, :end]
+        return self.states[:, :, :end]
 
-    def _empty(self, states: Tensor) -> Tensor:
-        rows, heads, _, head_dim = states.shape
-        return states.new_empty(rows, heads, self.room, head_dim)
+    def _empty(self, like: Tensor) -> Tensor:
+        rows, heads, _, width = like.shape
+        return like.new_empty(rows, heads, self.room, width)
 
     def _grow(self, end: int) -> None:
         self.room = -(-end // BLOCK) * BLOCK
-        for name in ("keys", "values"):
-            old = getattr(self, name)
-            new = self._empty(old)
-            new[:, :, : self.length] = old[:, :, : self.length]
-            setattr(self, name, new)
+        old, self.states = self.states, self._empty(self.states)
+        self.states[:, :, : self.length] = old[:, :, : self.length]
 
     def keep(self, rows: list[int]) -> None:
         """Forget all rows but these."""
-        index = torch.tensor(rows, device=self.keys.device)
-        self.keys = self.keys.index_select(0, index)
-        self.values = self.values.index_select(0, index)
+        if self.states is not None:
+            index = torch.tensor(rows, dtype=torch.long, device=self.states.device)
+            self.states = self.states.index_select(0, index)
 
     @property
     def nbytes(self) -> int:
         """Bytes held, used or not."""
-        return 0 if self.keys is None else self.keys.nbytes + self.values.nbytes
+        return 0 if self.states is None else self.states.nbytes
+
+
+class SegmentCache:
+    """Keys [rows, heads, positions, h] and values [rows, heads, positions, h] of a segment.
+
+    Keys and values may have different numbers of heads.
+    """
+
+    def __init__(self, room: int) -> None:
+        self.keys, self.values = Grown(room), Grown(room)
+
+    def put(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Append positions and return all keys and values so far, as views."""
+        return self.keys.put(keys), self.values.put(values)
+
+    def keep(self, rows: list[int]) -> None:
+        """Forget all rows but these."""
+        self.keys.keep(rows)
+        self.values.keep(rows)
+
+    def rewind(self, length: int) -> None:
+        """Forget all positions but the first `length`."""
+        self.keys.length = self.values.length = length
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held, used or not."""
+        return self.keys.nbytes + self.values.nbytes

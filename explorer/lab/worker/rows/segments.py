@@ -11,7 +11,8 @@ from explorer.lab.worker.rows.form import ExcitorForm, RowForm
 class Segment:
     """Rows `start` to `stop` of one layer, all with as many positions before the text.
 
-    `excited` tells segments with LLaMA-Excitor's keys (one a query head) from those without.
+    `excited` tells segments with rotated extra keys of LLaMA-Excitor (one a query head) from those
+    without; extra keys that are not rotated are a bias of the scores and ask for no segment.
     """
 
     start: int
@@ -58,18 +59,18 @@ def row_order(forms: Sequence[RowForm]) -> list[int]:
 def _sharing(form: RowForm) -> tuple[int, ...]:
     low_rank = sum(part.down is not None for part in form.linears.values())
     kinds = {_excitor_kind(excitor) for excitor in form.excitors.values()}
-    kind = min(kinds) if kinds else (0, False)
+    kind = min(kinds) if kinds else (False, 0)
     prefix = form.prefix.length if form.prefix else 0
     prompts = len(form.prompts)
     # low-rank rows end where rows with prompts begin, so that rows with both stand at the border
     return prefix, *kind, len(form.excitors), prompts, -low_rank if prompts else low_rank
 
 
-def _kind(form: RowForm, layer: int) -> tuple[int, tuple[int, bool] | None]:
+def _kind(form: RowForm, layer: int) -> tuple[int, tuple[bool, int] | None]:
     excitor = form.excitors.get(layer)
     prefix = form.prefix.length if form.prefix else 0
-    return prefix, None if excitor is None else _excitor_kind(excitor)
+    return prefix, _excitor_kind(excitor) if excitor and excitor.rotate else None
 
 
-def _excitor_kind(excitor: ExcitorForm) -> tuple[int, bool]:
-    return excitor.prompt.shape[0], excitor.rotate
+def _excitor_kind(excitor: ExcitorForm) -> tuple[bool, int]:
+    return excitor.rotate, excitor.prompt.shape[0]
