@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from explorer.catalogue.errors import ExplorerError
 from explorer.lab.job import Quantization
 from explorer.lab.own_adapters.store import ID, find_adapter
 from explorer.lab.runs import find_run
@@ -37,12 +36,7 @@ def find_source(name: str) -> Source:
         about = f"brought along, {told.parameters:,} parameters"
         return Source(name, own.files, told.base, told.method, told.name, about=about)
     run = find_run(name)
-    state = run.state()
-    if not state.over:
-        raise ExplorerError(f"The run {run.id} is still {state.name}: wait for its end.")
-    if not run.adapter.is_dir():
-        why = f" ({state.reason})" if state.reason else ""
-        raise ExplorerError(f"The run {run.id} {state.name} before it had an adapter{why}.")
+    run.demand_adapter()
     job = run.job
     return Source(
         id=run.id,

@@ -11,7 +11,7 @@ from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.errors import ExplorerError, unknown
 from explorer.catalogue.load import DataFileError
 from explorer.lab import reproduce
-from explorer.lab.merge import MERGED, demand_adapter
+from explorer.lab.merge import MERGED
 from explorer.lab.notes import NOTES
 from explorer.lab.runs import EVENTS, JOB, RESULT, STDERR, Run
 
@@ -59,7 +59,7 @@ def metrics_csv(run: Run) -> str:
 
 
 def _adapter(run: Run, catalogue: Catalogue, out: IO[bytes]) -> None:
-    demand_adapter(run)
+    run.demand_adapter()
     _zip(out, _folder(run.adapter, ""))
 
 

@@ -22,7 +22,7 @@ def merge_run(run: Run) -> dict[str, Any]:
     The checkpoint is the folder `merged` of the run. Raises ExplorerError where the method does
     not merge, or where the run has no adapter.
     """
-    demand_adapter(run)
+    run.demand_adapter()
     with FileLock(run.folder / ".merging.lock"):
         if not (run.folder / MERGED / CHECK).is_file():
             _merge(run)
@@ -33,16 +33,6 @@ def merge_check(run: Run) -> dict[str, Any] | None:
     """What the check of an earlier merge found, or None."""
     path = run.folder / MERGED / CHECK
     return json.loads(path.read_bytes()) if path.is_file() else None
-
-
-def demand_adapter(run: Run) -> None:
-    """Raise ExplorerError unless the run is over and left an adapter."""
-    state = run.state()
-    if not state.over:
-        raise ExplorerError(f"The run {run.id} is still {state.name}: wait for its end.")
-    if not run.adapter.is_dir():
-        why = f" ({state.reason})" if state.reason else ""
-        raise ExplorerError(f"The run {run.id} {state.name} before it had an adapter{why}.")
 
 
 def _merge(run: Run) -> None:

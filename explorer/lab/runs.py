@@ -150,6 +150,15 @@ class Run:
             return State("running", "stopping" if self.stop_asked else "")
         return State("queued")
 
+    def demand_adapter(self) -> None:
+        """Raise ExplorerError unless the run is over and left an adapter."""
+        state = self.state()
+        if not state.over:
+            raise ExplorerError(f"The run {self.id} is still {state.name}: wait for its end.")
+        if not self.adapter.is_dir():
+            why = f" ({state.reason})" if state.reason else ""
+            raise ExplorerError(f"The run {self.id} {state.name} before it had an adapter{why}.")
+
     def own(self, role: Literal["engine", "worker"]) -> None:
         """Say that this process answers for the run: the engine while it waits, then the worker."""
         me = {"pid": os.getpid(), "started": psutil.Process().create_time(), "role": role}

@@ -11,6 +11,7 @@ import pytest
 
 from explorer import cli
 from explorer.cli import _plan_options
+from tests.cli import asking
 
 LLAMA_2_7B = {
     "model_type": "llama",
@@ -32,11 +33,7 @@ def told(capsys, line):
 
 
 def refused(capsys, *words):
-    assert cli.run(["budget", *words, "--json"]) == 2
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert printed.err.count("\n") == 1
-    return printed.err
+    return asking.refused(capsys, "budget", *words, "--json")
 
 
 def test_a_budget_has_the_keys_that_scripts_read(capsys):

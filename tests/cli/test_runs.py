@@ -8,23 +8,11 @@ import pytest
 from explorer import cli
 from explorer.lab.job import TrainJob
 from explorer.lab.runs import Result, create_run
+from tests.cli.asking import refused, run_json
 from tests.lab.conftest import runs_here, tiny_base  # noqa: F401  # fixtures
 
 pytestmark = pytest.mark.usefixtures("runs_here")
 ROWS = [{"instruction": f"say {n}", "output": f"the {n}"} for n in range(12)]
-
-
-def run_json(capsys, *words):
-    assert cli.run([*words, "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
-
-
-def refused(capsys, *words):
-    assert cli.run(words) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.count("\n") == 1
-    return err
 
 
 def finished(method="lora"):

@@ -1,22 +1,11 @@
-import json
-
 import pytest
 
 from explorer import cli
+from tests.cli.asking import refused, run_json
 from tests.lab.conftest import runs_here, tiny_base  # noqa: F401  # fixtures
 
 pytestmark = pytest.mark.usefixtures("runs_here")
 SMALL = ["--steps", "2", "--batch-size", "2", "--max-length", "400", "--precision", "float32"]
-
-
-def run_json(capsys, *words):
-    assert cli.run([*words, "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
-
-
-def refused(capsys, *words):
-    assert cli.run(words) == 2
-    return capsys.readouterr().err
 
 
 def test_a_sweep_then_a_look_inside(capsys, monkeypatch, tiny_base):  # noqa: F811
