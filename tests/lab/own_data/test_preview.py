@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
-from explorer.lab.bases import BaseMissingError, find_base, folder_base
+from explorer.lab.bases import EMBEDDED, find_base, folder_base
 from explorer.lab.datasets import Message, Row
 from explorer.lab.own_data.lengths import row_lengths
 from explorer.lab.own_data.limits import UploadError
@@ -29,16 +29,9 @@ def base_of(folder):
     return folder_base("tiny", Path(folder))
 
 
-def embedded():
-    try:
-        return find_base("smollm2-135m-instruct")
-    except BaseMissingError:
-        pytest.skip("the embedded base is not set up")
-
-
 @pytest.mark.parametrize("system", [None, "Be brief."])
 def test_lengths_are_those_that_training_sees(tiny_base, system):
-    for base in (base_of(tiny_base), embedded()):
+    for base in (base_of(tiny_base), find_base(EMBEDDED)):
         tokenizer = AutoTokenizer.from_pretrained(base.folder)
         seen = [len(row.input_ids) for row in encode_rows(tokenizer, ROWS, system, 500)]
         assert row_lengths(ROWS, base, system) == seen
