@@ -79,7 +79,7 @@ def test_the_story(visit, keep):
 def test_a_stopped_run_says_so_and_an_unknown_one_is_told(visit):
     page = visit("?tab=lab&methods=lora&steps=400")
     page.get_by_role("button", name="Start the race").click()
-    page.get_by_text("step ").first.wait_for(timeout=120_000)
+    page.locator("#race-table").get_by_text("step ").first.wait_for(timeout=120_000)
     page.get_by_role("button", name="Stop", exact=True).first.click()
     page.locator(".state-stopped").wait_for(timeout=30_000)
 
