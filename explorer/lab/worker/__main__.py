@@ -26,6 +26,7 @@ from explorer.lab.worker.train import Training
 from explorer.lab.worker.worker import Worker
 
 Order = Submit | Stop | None  # None: the engine is gone
+COURTESY = 5  # how far the worker steps back from a core that others want
 GRACE = 20.0  # seconds that a bit of work may take after the engine has gone
 
 
@@ -38,6 +39,10 @@ def main() -> None:
     if args.run:
         run_once(args.run)
     else:
+        # On a machine with few cores the page and its browser come first: a click on Stop must
+        # not wait for the arithmetic that it stops.
+        if hasattr(os, "nice"):
+            os.nice(COURTESY)
         serve(Worker(args.device), lines_out())
 
 
