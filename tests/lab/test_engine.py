@@ -83,6 +83,7 @@ def test_finished_runs_answer_beside_the_base(engine, tiny_base):
 
 
 def test_two_conversations_stream_at_once(engine, tiny_base):
+    list(engine.generate(ask(tiny_base)))  # loads the base, so that only tokens are waited for
     seen = []
 
     def talk(name):
