@@ -23,6 +23,7 @@ class Knob(Record):
 
     type: Literal["int", "float", "bool", "choice", "sites", "ints", "text"]
     help: str
+    source: tuple[str, ...] = ()  # of figures in `help`
     default: Value = None
     min: int | float | None = None
     max: int | float | None = None

@@ -12,6 +12,8 @@ from explorer.catalogue.record import REASONS, Record, Source, source_key
 from explorer.catalogue.trainable import Trainable
 
 Sources = Field(min_length=1)
+# which measured ability says whether a method trains on a base held so
+_WIDTHS = {"int8": "eight_bit", "nf4": "four_bit", "fp4": "four_bit"}
 Family = Literal[
     "low-rank",
     "Kronecker and Hadamard",
@@ -102,6 +104,7 @@ class Method(Record):
     recipe: Recipe | None = None
     capability: Capability | None = None
     unsupported: str | None = None
+    not_on: dict[Literal["llama4", "mllama"], str] = Field(default_factory=dict)  # with the reason
     sources: dict[str, Source] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -136,6 +139,18 @@ class Method(Record):
         """Whether it trains rightly on an NF4 base."""
         return self.capability is not None and self.capability.four_bit
 
+    def trains_on(self, quantization: str) -> bool:
+        """Whether it trains rightly on a base held as `quantization`: none, int8, nf4 or fp4."""
+        if quantization == "none":
+            return True
+        return self.capability is not None and getattr(self.capability, _WIDTHS[quantization])
+
+    def why_not_on(self, quantization: str) -> str:
+        """Why it does not train on such a base, as a clause or sentences."""
+        if self.capability is None:
+            return "it was not measured."
+        return self.capability.why[_WIDTHS[quantization]]
+
     def read_knobs(self, raw: Mapping[str, Any] | None = None) -> dict[str, Value]:
         """Every knob's value: those of `raw` (typed values or text) checked, the rest at default.
 
@@ -168,6 +183,7 @@ def _entries(record: BaseModel, path: str = "") -> Iterator[tuple[str, str]]:
         value = getattr(record, name)
         if name == "source":
             yield from ((path or name, entry) for entry in value)
-        for item in value if isinstance(value, tuple) else (value,):
+        held = value.values() if isinstance(value, dict) else value
+        for item in held if isinstance(value, dict | tuple) else (value,):
             if isinstance(item, BaseModel):
                 yield from _entries(item, f"{path}.{name}".strip("."))

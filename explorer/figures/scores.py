@@ -72,7 +72,9 @@ def score_chart(
     better = "lower is better" if benchmark.better == "lower" else "higher is better"
     figure.update_yaxes(title_text=f"{benchmark.name}, {better}")
     return Chart(
-        figure, warnings + _apart(rows, against != "released"), tuple(_shown(row) for row in rows)
+        figure,
+        warnings + _apart(rows, against != "released"),
+        tuple(_shown(row, against) for row in rows),
     )
 
 
@@ -167,8 +169,10 @@ def _listed(items: Sequence[str]) -> str:
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
-def _shown(row: Row) -> Row:
-    return {k: v for k, v in row.items() if k not in ("comparable", "line", "cited")}
+def _shown(row: Row, against: str) -> Row:
+    """The row as it is read and saved: its place on the axis goes by the axis' name."""
+    left_out = ("comparable", "line", "cited")
+    return {against if k == "x" else k: v for k, v in row.items() if k not in left_out}
 
 
 def heat_map(

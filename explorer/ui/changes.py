@@ -16,13 +16,17 @@ from explorer.ui.cards.fields import UNCOMPARED, Field, fact, fields_by_group
 from explorer.ui.costs import Cost, cost
 
 FEWEST, MOST = 2, 4
+LISTS = ("moe_layers", "no_rope_layers", "cross_attention_layers")  # of layers by their number
+# Fields that take no weights, no cache and no product with a matrix, whatever their value.
+FREE = frozenset({
+    "use_qk_norm", "attn_temperature_tuning", "rope_theta", "rope_scaling",
+    "no_rope_layer_interval", "rms_norm_eps", "max_context",
+})  # fmt: skip
 
 # Fields of the architecture that a change of this field sets together: one alone makes no model.
 TOGETHER = {
     "hidden_size": ("hidden_size",),
-    "num_hidden_layers": (
-        "num_hidden_layers", "moe_layers", "no_rope_layers", "cross_attention_layers",
-    ),
+    "num_hidden_layers": ("num_hidden_layers",),
     "num_attention_heads": ("num_attention_heads",),
     "num_key_value_heads": ("num_key_value_heads",),
     "head_dim": ("head_dim",),
@@ -35,8 +39,8 @@ TOGETHER = {
     "interleave_moe_layer_step": ("moe_layers",),
     "vocab_size": ("vocab_size",),
     "tie_word_embeddings": ("tie_word_embeddings",),
-    "vision": ("vision", "model_type"),
-    "cross_attention_layers": ("cross_attention_layers", "model_type"),
+    "vision": ("vision",),
+    "cross_attention_layers": ("cross_attention_layers", "num_hidden_layers", "model_type"),
 }  # fmt: skip
 
 
@@ -73,9 +77,12 @@ def changes(models: Sequence[Model], alike: bool = False) -> dict[str, list[Chan
 
 
 def _change(models: Sequence[Model], field: Field) -> Change:
-    first = models[0].architecture
-    costs = [None, *(_alone(first, model.architecture, field.name) for model in models[1:])]
-    return Change(field, tuple(fact(model, field) for model in models), tuple(costs))
+    first, held = models[0].architecture, tuple(fact(model, field) for model in models)
+    costs = [
+        None if _value(mine) == _value(held[0]) else _alone(first, model.architecture, field.name)
+        for model, mine in zip(models, held, strict=True)
+    ]
+    return Change(field, held, tuple(costs))
 
 
 def _told(models: Iterable[Model], field: Field) -> bool:
@@ -91,15 +98,37 @@ def _value(held: Fact[Any] | None) -> str:
 def _alone(first: Architecture | None, other: Architecture | None, name: str) -> Cost | None:
     """The cost of giving the first shape the other's value of this field and nothing else of it.
 
-    None where the field costs nothing, or where such a shape does not exist.
+    None where the field says nothing of the shape, or where such a shape does not exist.
     """
-    if first is None or other is None or name not in TOGETHER:
+    if first is None or other is None:
+        return None
+    if name in FREE:
+        return Cost(0, 0, 0, 0)
+    if name not in TOGETHER:
         return None
     mixed = first.model_dump() | {key: getattr(other, key) for key in TOGETHER[name]}
+    if name == "num_hidden_layers":
+        mixed |= {key: _stretched(first, other, key) for key in LISTS}
+    if name == "vision" and other.vision:
+        if first.is_moe and first.model_type != other.model_type:
+            return None  # a mixture of experts keeps its shared expert only as its own type
+        mixed["model_type"] = other.model_type
     try:
         return cost(Architecture.model_validate(mixed)) - cost(first)
     except ValidationError:
         return None
+
+
+def _stretched(first: Architecture, other: Architecture, name: str) -> tuple[int, ...]:
+    """The first model's list of layers, such as those with experts, for the other's depth.
+
+    A list that goes on goes on as it began: every n-th layer stays every n-th.
+    """
+    held: tuple[int, ...] = getattr(first, name)
+    depth = other.num_hidden_layers
+    if not held or depth <= first.num_hidden_layers:
+        return tuple(layer for layer in held if layer < depth)
+    return tuple(layer for layer in range(depth) if layer % first.num_hidden_layers in held)
 
 
 def lineage(catalogue: Catalogue, first: Model, last: Model) -> list[Generation]:

@@ -10,6 +10,7 @@ import gradio as gr
 from gradio.components import Component
 from markupsafe import Markup
 
+from explorer.catalogue.scores import load_sources
 from explorer.figures.chart import Chart
 from explorer.ui.errors import told
 from explorer.ui.markup import element, joined
@@ -53,7 +54,7 @@ def drawer(name: str, draw: Draw) -> Callable[..., tuple[Any, Any, Any]]:
         if shown != name:
             return gr.skip(), gr.skip(), gr.skip()
         chart = draw(*values)
-        return chart.figure, warnings_card(chart.warnings), table_of(chart.rows)
+        return chart.figure, warnings_card(chart.warnings), table_of(cited_rows(chart.rows))
 
     return told(drawn)
 
@@ -62,10 +63,26 @@ def exporter(name: str, draw: Draw) -> Callable[..., tuple[str, str]]:
     """A handler that gives exactly the rows of the chart as a file."""
 
     def exported(kind: str, *values: Any) -> tuple[str, str]:
-        rows = draw(*values, "light").rows
+        rows = cited_rows(draw(*values, "light").rows)
         return (as_json(rows) if kind == "json" else as_csv(rows)), f"{name}.{kind}"
 
     return told(exported)
+
+
+def cited_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with the titles of their documents in place of the keys, and a link to the first."""
+    return [row | _cited(row["source"]) if row.get("source") else row for row in rows]
+
+
+def _cited(source: str) -> dict[str, str]:
+    documents = load_sources()
+    told, links = [], []
+    for entry in source.split("; "):
+        key, colon, place = entry.partition(":")
+        document = documents.get(key.strip())
+        told.append(f"{document.title}{colon}{place}" if document else entry)
+        links += [str(document.url)] if document else []
+    return {"source": "; ".join(told), "link": links[0] if links else ""}
 
 
 def warnings_card(warnings: Sequence[str]) -> Markup:

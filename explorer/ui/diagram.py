@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from explorer.catalogue.architecture import Architecture
 from explorer.figures.diagram.parts import part_details
+from explorer.ui.cards.sources import computed
 from explorer.ui.cards.terms import explained
 from explorer.ui.cards.values import number, share
 from explorer.ui.markup import element, joined
@@ -31,6 +32,15 @@ const open = (event) => {
 element.addEventListener("click", open);
 element.addEventListener("keydown", open);
 """
+
+COUNTED = "Every number here is counted from the shape that is drawn."
+HINT = computed(
+    COUNTED,
+    COUNTED,
+    " Select a box to see its weights, their shapes and their share of the whole.",
+    tag="p",
+    class_="faint hint",
+)
 
 
 @dataclass(frozen=True)
@@ -79,13 +89,14 @@ def part_card(arch: Architecture, part: str) -> Markup:
         class_="plain",
     )
     size = f"{number(found.total)} parameters, {share(found.share, 1)} of the model"
-    return element(
-        "section",
+    return computed(
+        COUNTED,
         element("h3", found.name),
         element("p", element("code", found.formula), class_="formula"),
         element("p", explained(found.explanation)),
         element("p", size if found.total else "No weights of its own.", class_="faint"),
         element("div", table, class_="scroll") if rows else None,
+        tag="section",
         class_="card opened",
         aria_live="polite",
     )

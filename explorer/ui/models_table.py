@@ -6,17 +6,18 @@ from explorer.budget.params import count_parameters
 from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.model import Model
 from explorer.ui.cards.model import display_name
+from explorer.ui.cards.sources import source_words
 
 HEADERS = (
     "Model", "Generation", "Size (B)", "Active (B)", "Kind", "Reads", "Context",
-    "Licence", "Released",
+    "Licence", "Released", "Sources",
 )  # fmt: skip
-DATATYPES = ("str", "str", "number", "number", "str", "str", "number", "str", "str")
+DATATYPES = ("str", "str", "number", "number", "str", "str", "number", "str", "str", "str")
 KINDS = ("dense", "mixture of experts")
-WIDTHS = ("190px", "135px", "125px", "95px", "155px", "135px", "95px", "175px", "105px")
+WIDTHS = ("190px", "135px", "125px", "95px", "155px", "135px", "95px", "175px", "105px", "640px")
 READS = ("text", "text and images")
 
-Row = dict[str, str | float | int | None]
+Row = dict[str, str | float | int | dict[str, str] | None]
 
 
 def rows(
@@ -61,7 +62,22 @@ def row(catalogue: Catalogue, model: Model) -> Row:
         "licence": model.licence.value,
         "released": released.isoformat() if released else None,
         "released_to_the_public": model.released,
+        "sources": sources(model),
     }
+
+
+def sources(model: Model) -> dict[str, str]:
+    """The documents behind each figure of the model's row, or how it was come by."""
+    held = {
+        "size": model.exact_total_params,
+        "context": model.max_context,
+        "licence": model.licence,
+        "released": model.release_date,
+    }
+    known = {name: fact.source for name, fact in held.items() if fact.source}
+    told = {name: source_words(entries, model.sources) for name, entries in known.items()}
+    active = {"active": "counted from the shape"} if model.architecture else {}
+    return told | active
 
 
 def kind(model: Model) -> str:
@@ -87,6 +103,7 @@ def cells(found: Iterable[Row]) -> list[list[str | float | int | None]]:
             r["context"],
             _short(r["licence"]),
             r["released"] or "never",
+            "; ".join(f"{name}: {told}" for name, told in r["sources"].items()),
         ]
         for r in found
     ]

@@ -119,7 +119,7 @@ class TestScores:
     def test_against_the_date_nothing_is_joined(self):
         drawn = score_chart(SCORES, MODELS, MMLU, "released")
         assert not joined(drawn.figure)
-        assert isinstance(drawn.rows[0]["x"], dt.date)
+        assert isinstance(drawn.rows[0]["released"], dt.date)
 
     def test_hover_says_how_it_was_measured_and_where(self):
         drawn = score_chart(SCORES, MODELS, MMLU)

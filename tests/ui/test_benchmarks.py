@@ -15,7 +15,14 @@ from explorer.catalogue.scores import load_method_runs, load_scores
 from explorer.catalogue.survey import load_survey
 from explorer.ui.benchmarks import contradictions, figures, peft, scores, terms, uses
 from explorer.ui.cards.terms import explained
-from explorer.ui.chart_view import as_csv, drawer, exporter, table_of, warnings_card
+from explorer.ui.chart_view import (
+    as_csv,
+    cited_rows,
+    drawer,
+    exporter,
+    table_of,
+    warnings_card,
+)
 
 CATALOGUE = load_catalogue()
 CHARTS = scores.Charts(CATALOGUE)
@@ -47,10 +54,10 @@ def test_a_benchmark_without_figures_of_the_kind_asked_for_shows_all_and_says_so
 def test_no_line_joins_figures_of_different_documents_metrics_or_shots():
     for benchmark in ("mmlu", "gsm8k", "humaneval", "arc-challenge"):
         chart = CHARTS.scores(benchmark, "parameters", [], [], scores.ALL_PARTS, "light")
-        told = {(row["x"], row["value"]): set() for row in chart.rows}
+        told = {(row["parameters"], row["value"]): set() for row in chart.rows}
         for row in chart.rows:
             alike = (row["document"], row["metric"].lower(), row["shots"], row["part"])
-            told[row["x"], row["value"]].add(alike)
+            told[row["parameters"], row["value"]].add(alike)
         for trace in chart.figure.data:
             if "lines" in (trace.mode or "") and len(trace.x) > 1:
                 kinds = [told[x, y] for x, y in zip(trace.x, trace.y, strict=True)]
@@ -76,7 +83,9 @@ def test_the_files_hold_exactly_the_rows_of_the_chart():
     assert [row["model"] for row in read] == [row["model"] for row in chart.rows]
     assert [float(row["value"]) for row in read] == [row["value"] for row in chart.rows]
     as_read = json.loads(export("json", "base", ["knowledge"])[0])
-    assert [row["source"] for row in as_read] == [row["source"] for row in chart.rows]
+    shown = cited_rows(chart.rows)
+    assert [row["source"] for row in as_read] == [row["source"] for row in shown]
+    assert all(row["link"].startswith("https://") for row in as_read)
 
 
 def test_a_cell_that_a_spreadsheet_would_run_is_made_harmless():

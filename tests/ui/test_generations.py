@@ -15,7 +15,7 @@ from explorer.ui.cards.changes import comparison, lineage_card
 from explorer.ui.cards.fields import FIELDS, GROUPS, fact_names, fields_by_group
 from explorer.ui.cards.model import model_facts, model_head
 from explorer.ui.cards.values import compact, number, share, shown, signed, tokens
-from explorer.ui.costs import cost
+from explorer.ui.costs import Cost, cost
 from explorer.ui.diagram import part_card
 from explorer.ui.generations import compare, config, model, table
 
@@ -156,9 +156,37 @@ def test_what_changed_names_what_differs_and_what_it_costs_alone():
     assert "hidden_size" not in rows
     assert rows["vocab_size"].costs[1].parameters == 2 * 4096 * (128_256 - 32_000)
     assert rows["num_key_value_heads"].costs[1].cache == -2 * 32 * 24 * 128 * 2
-    assert rows["rope_theta"].costs[1] is None
+    assert rows["rope_theta"].costs[1] == Cost(0, 0, 0, 0)
+    assert rows["training_tokens"].costs[1] is None
     alike = changes.changes(found, alike=True)
     assert "hidden_size" in {c.field.name for group in alike.values() for c in group}
+
+
+def test_a_change_of_depth_keeps_what_every_nth_layer_is():
+    def alone(first, other, name):
+        found = changes.changes(changes.pick(CATALOGUE, [first, other]))
+        return next(c for g in found.values() for c in g if c.field.name == name).costs[1]
+
+    layer = 6_738_415_616 - 2 * 32_000 * 4096 - 4096  # all 32 of Llama 2 7B
+    dense = alone("llama-2-7b", "llama-4-scout-17b-16e", "num_hidden_layers")
+    assert dense.parameters == layer // 2  # 48 dense layers: no experts came with them
+    maverick = CATALOGUE.model("llama-4-maverick-17b-128e").architecture
+    deeper = alone("llama-4-maverick-17b-128e", "llama-3.1-405b", "num_hidden_layers")
+    pairs = (126 - 48) // 2  # of a dense layer and one with experts
+    text = count_parameters(maverick.model_copy(update={"vision": None})).total
+    blocks = text - 2 * 202_048 * 5120 - 5120
+    assert deeper.parameters == pairs * blocks // 24
+    blind = alone("llama-4-maverick-17b-128e", "llama-3.1-405b", "vision")
+    assert blind.parameters == -(850_960_896 + 20_971_520)
+    assert blind.arithmetic == 0
+
+
+def test_where_a_model_is_as_the_first_its_field_costs_nothing_extra():
+    found = changes.pick(CATALOGUE, ["llama-2-7b", "llama-3.1-8b", "llama-4-scout-17b-16e"])
+    rows = {c.field.name: c for group in changes.changes(found).values() for c in group}
+    assert rows["num_local_experts"].costs[1] is None  # both are dense
+    assert rows["hidden_size"].costs[1] is None
+    assert rows["hidden_size"].costs[2].parameters > 0
 
 
 def test_a_comparison_is_a_table_with_a_column_for_each_model_and_no_bare_figure():

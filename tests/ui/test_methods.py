@@ -66,8 +66,8 @@ def test_the_view_of_a_method_gives_numbers_a_drawing_and_code(method):
     compile(code, "snippet", "exec")
 
 
-def test_figures_are_sourced():
-    method = CATALOGUE.method("lora")
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.id)
+def test_figures_are_sourced(method):
     counted = method_list.counted(EIGHT, method)
     html = method_figures(method, counted, 8_030_261_248, "Llama 3.1 8B")
     assert html.count('class="figure"') == html.count('class="sourced"') == 4

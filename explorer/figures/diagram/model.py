@@ -149,7 +149,7 @@ def _chain(canvas: Canvas, row: float, held: Box, attention: Box, feed_forward: 
     """Norm, sublayer, sum, twice, with the residual going around under each."""
     start = held.x + held.width
     for box, norm in ((attention, "input_layernorm"), (feed_forward, "post_attention_layernorm")):
-        pill = Box(box.x - 84, row - 11, 66, 22)
+        pill = Box(box.x - 90, row - 11, 76, 22)
         canvas.wire([(start, row), pill.left])
         canvas.operation(pill, "RMSNorm", norm)
         canvas.wire([pill.right, box.left], arrow=True)

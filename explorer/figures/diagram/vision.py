@@ -77,7 +77,7 @@ def _steps(arch: Architecture) -> list[Step]:
     tokens = vision_patches(vision)
     start: list[Step] = [
         ("vision.image", "image", f"tile {side} × {side}", f"{vision.num_channels}×{side}²"),
-        ("vision.patch_embedding", "patches", f"{patch} × {patch} → {width}",
+        ("vision.patch_embedding", "patches", f"{patch}×{patch} → {width}",
          shape(tokens - 1, width)),
         ("vision.position_embeddings", "positions", "class, places", shape(tokens, width)),
         ("vision.encoder", "encoder", f"{vision.num_hidden_layers} layers",

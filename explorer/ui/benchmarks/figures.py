@@ -7,10 +7,10 @@ from gradio.components import Component
 
 from explorer.catalogue.benchmark import Score
 from explorer.catalogue.catalogue import Catalogue
-from explorer.catalogue.scores import load_scores, load_sources
+from explorer.catalogue.scores import load_scores
 from explorer.ui.benchmarks.scores import Charts
 from explorer.ui.cards.model import display_name
-from explorer.ui.chart_view import as_csv, as_json, table_of
+from explorer.ui.chart_view import as_csv, as_json, cited_rows, table_of
 from explorer.ui.errors import told
 from explorer.ui.models_table import ordered
 from explorer.ui.saving import save_buttons
@@ -56,15 +56,16 @@ class Handlers:
 
     def rows(self, models: list[str], benchmarks: list[str]) -> list[dict[str, Any]]:
         """The figures of these models and benchmarks; of all of them where none is named."""
-        return [
-            self._row(score)
-            for score in load_scores()
-            if (not models or score.model in models)
-            and (not benchmarks or score.benchmark in benchmarks)
-        ]
+        return cited_rows(
+            [
+                self._row(score)
+                for score in load_scores()
+                if (not models or score.model in models)
+                and (not benchmarks or score.benchmark in benchmarks)
+            ]
+        )
 
     def _row(self, score: Score) -> dict[str, Any]:
-        documents = [_cited(entry) for entry in score.source]
         return {
             "model": display_name(self.catalogue.model(score.model)),
             "kind": score.variant,
@@ -73,7 +74,7 @@ class Handlers:
             "metric": score.metric,
             "shots": score.shots,
             "better": score.better,
-            "source": "; ".join(documents),
+            "source": "; ".join(score.source),
             "note": score.note,
             "not plotted": score.not_plotted,
         }
@@ -91,10 +92,3 @@ class Handlers:
         """The rows as a file, and its name."""
         rows = self.rows(models, benchmarks)
         return (as_json(rows) if kind == "json" else as_csv(rows)), f"llama-scores.{kind}"
-
-
-def _cited(entry: str) -> str:
-    key, _, place = entry.partition(":")
-    source = load_sources().get(key.strip())
-    title = source.title if source else key.strip()
-    return f"{title}: {place.strip()}" if place.strip() else title

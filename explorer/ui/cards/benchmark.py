@@ -7,14 +7,17 @@ from explorer.ui.cards.sources import finder, sourced
 from explorer.ui.cards.values import number
 from explorer.ui.markup import element, joined
 
+REASONED = ("derived: from the form of the answers",)
+
 
 def about_benchmark(benchmark: Benchmark) -> Markup:
     """Name, what it measures, metric, which way is better, what guessing scores."""
     find = finder(benchmark.sources)
-    facts = [f"{benchmark.metric}; {benchmark.better} is better; "]
+    metric = sourced(benchmark.metric, benchmark.source, find)
+    facts = [metric, f"; {benchmark.better} is better; "]
     chance = benchmark.chance
     if chance.value is None:
-        facts.append(f"guessing: {chance.note}.")
+        facts += ["guessing: ", sourced(chance.note, chance.source or REASONED, find), "."]
     else:
         facts += [
             "guessing scores ",

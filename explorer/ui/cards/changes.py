@@ -9,14 +9,20 @@ from explorer.catalogue.generation import Generation
 from explorer.catalogue.model import Model
 from explorer.ui.cards.facts import fact_value
 from explorer.ui.cards.model import applies_not, display_name
-from explorer.ui.cards.sources import finder, sourced
+from explorer.ui.cards.sources import computed, finder, sourced
 from explorer.ui.cards.terms import explained
 from explorer.ui.cards.values import bytes_words, compact, flops, signed
 from explorer.ui.changes import Change
 from explorer.ui.costs import Cost, cost
-from explorer.ui.markup import element, joined
+from explorer.ui.markup import element, joined, link
 
 COUNTED = ["computed: from the shape, with the formulas of the Budget tab"]
+NOTHING = "no weights, cache or FLOPs"
+RATIO = "Divided by the first model's."
+ALONE = (
+    "Computed: the first model's shape with this one change, everything else as it is, "
+    "less the first model."
+)
 UNITS = (("parameters", " parameters"), ("cache", " of cache"), ("arithmetic", ""))
 
 
@@ -64,7 +70,8 @@ def _cost_cell(held: Cost | None, first: Cost | None, name: str, place: int) -> 
     if not place or first is None or getattr(first, name) == value:
         return shown
     ratio = value / getattr(first, name)
-    return joined([shown, element("span", f"× {ratio:.3g}", class_="delta")], " ")
+    times = computed(RATIO, f"× {ratio:.3g}", tag="span", class_="delta")
+    return joined([shown, times], " ")
 
 
 def _quantity(name: str, value: float) -> str:
@@ -100,21 +107,19 @@ def _cell(row: Change, models: Sequence[Model], place: int) -> Markup:
         return element("span", "—", class_="unknown", title=held.note)
     value = fact_value(row.field, held, finder(models[place].sources))
     alone = row.costs[place]
-    return joined([value, _alone(alone)]) if alone else value
+    return value if alone is None else joined([value, _alone(alone)])
 
 
-def _alone(alone: Cost) -> Markup | None:
+def _alone(alone: Cost) -> Markup:
     """What this change by itself adds to or takes from the first model."""
     parts = [
         f"{signed(getattr(alone, name), partial(_quantity, name))}{words}"
         for name, words in UNITS
         if getattr(alone, name)
     ]
-    if not parts:
-        return None
-    title = "This change alone, everything else as in the first model"
+    parts = parts or [NOTHING]
     chips = [element("span", part, class_="delta") for part in parts]
-    return element("span", joined(chips, " "), class_="alone", title=title)
+    return computed(ALONE, joined(chips, " "), tag="span", class_="alone")
 
 
 def lineage_card(path: Sequence[Generation]) -> Markup:
@@ -122,6 +127,12 @@ def lineage_card(path: Sequence[Generation]) -> Markup:
     if not path:
         return Markup("")
     return element("article", joined(_generation(generation) for generation in path), class_="card")
+
+
+def _read_in(generation: Generation) -> Markup:
+    """The documents that the words on a generation rest on, in one line."""
+    links = [link(source.title, source.url) for source in generation.sources.values()]
+    return element("span", "Read in ", joined(links, "; "), ".", class_="said-by")
 
 
 def _generation(generation: Generation) -> Markup:
@@ -134,6 +145,7 @@ def _generation(generation: Generation) -> Markup:
                 "dd",
                 sourced(change.what, change.source, find),
                 element("p", change.why, class_="why"),
+                class_="one-source",
             ),
             class_="fact",
         )
@@ -142,7 +154,7 @@ def _generation(generation: Generation) -> Markup:
     return element(
         "section",
         element("h3", f"What {generation.name} changed"),
-        element("p", explained(generation.summary), class_="faint"),
+        element("p", explained(generation.summary), _read_in(generation), class_="faint"),
         element("dl", joined(rows)),
         class_="fact-group wide",
     )

@@ -27,7 +27,8 @@ def worded(field: Field, value: Any) -> str | Markup:
 def fact_value(field: Field, fact: Fact[Any], find: Find) -> Markup:
     """The value in use, what other sources say, and the reason where nothing is known."""
     if fact.value is None:
-        return element("span", fact.note, class_="unknown")
+        reason = element("span", fact.note, class_="unknown")
+        return sourced(reason, fact.source, find) if fact.source else reason
     used = sourced(worded(field, fact.value), fact.source, find, fact.note)
     if not fact.disputed:
         return used
@@ -45,7 +46,7 @@ def _claim(field: Field, claim: Claim[Any], used: Any, find: Find) -> Markup:
         " ",
         value,
         note,
-        class_="claim",
+        class_="claim one-source",
     )
 
 

@@ -9,7 +9,8 @@ from explorer.budget.trainable import TrainableCount
 from explorer.catalogue.capability import Capability
 from explorer.catalogue.method import Method, Note
 from explorer.catalogue.paper import Paper
-from explorer.ui.cards.sources import Find, sourced
+from explorer.catalogue.record import source_key
+from explorer.ui.cards.sources import Find, computed, source_line, sourced
 from explorer.ui.cards.terms import explained
 from explorer.ui.cards.values import bytes_words, number, share
 from explorer.ui.markup import element, joined, link
@@ -20,6 +21,7 @@ LABELS = {
     "generates": "generates with a cache",
     "merges": "merges into the base",
     "four_bit": "works on a 4-bit base",
+    "eight_bit": "works on an 8-bit base",
     "several": "several on one base",
     "disables": "can be switched off",
     "left_padding": "takes left padding",
@@ -32,10 +34,20 @@ ORIGINS = {
     "torch": "plain PyTorch",
 }
 
+KNOBS = "Defaults and limits are this page's; the names and what they do are from "
+
 
 def finder_of(method: Method) -> Find:
     """Looks up the document that a source entry of this method names."""
     return method.source_of
+
+
+def documents(method: Method) -> list[str]:
+    """What describes the method: its paper, and the code that it was read in."""
+    cited = {source_key(entry) for entry in method.trainable.source} | {"peft", "code", "page"}
+    named = ["paper"] if method.paper else []
+    named += [key for key in method.sources if key in cited]
+    return named or ["derived: from what the method is called"]
 
 
 def method_head(method: Method) -> Markup:
@@ -58,7 +70,7 @@ def method_head(method: Method) -> Markup:
         ),
         element("p", explained(method.idea), class_="idea"),
         warning,
-        class_="card",
+        class_="card one-source",
     )
 
 
@@ -82,6 +94,7 @@ def method_figures(method: Method, counted: TrainableCount, total: int, model_na
         ("saved in 16 / 32 bits", sourced(size, ["derived: two or four bytes a parameter"], find)),
         ("layers that hold any of it", sourced(str(len(counted.layers)), entries, find)),
     )
+    how = f"Counted with the formula below on the shape of {model_name}."
     made = [
         element(
             "div",
@@ -92,12 +105,13 @@ def method_figures(method: Method, counted: TrainableCount, total: int, model_na
         for k, v in tiles
     ]
     parts = ", ".join(f"{name} {number(n)}" for name, n in counted.by_site.items())
-    return element(
-        "article",
+    return computed(
+        how,
         element("div", joined(made), class_="figures"),
         element("p", "Together: ", element("code", method.trainable.formula), class_="formula"),
         element("p", f"That is {parts}.", class_="faint") if len(counted.by_site) > 1 else None,
         element("p", told, class_="notice") if told else None,
+        tag="article",
         class_="card",
     )
 
@@ -105,7 +119,7 @@ def method_figures(method: Method, counted: TrainableCount, total: int, model_na
 def method_facts(method: Method) -> Markup:
     """Start, saved, latency, what was measured, knobs, caveats, results, differences."""
     find = finder_of(method)
-    left = [_plain_facts(method), _measured(method.capability, find)]
+    left = [_plain_facts(method, find), _measured(method.capability, find)]
     right = [
         _notes("Published", method.published, find),
         _notes("Caveats", method.caveats, find),
@@ -114,20 +128,21 @@ def method_facts(method: Method) -> Markup:
     return element(
         "article",
         element("div", joined(element("div", column) for column in columns), class_="fact-groups"),
-        _knobs(method),
+        _knobs(method, find),
         _differences(method, find),
         class_="card",
     )
 
 
-def _plain_facts(method: Method) -> Markup:
+def _plain_facts(method: Method, find: Find) -> Markup:
     sites = ", ".join(method.sites) or "no linears of its own choosing"
+    read_in = documents(method)
     rows = {
         "Acts on": sites,
-        "At the start": method.initialisation,
+        "At the start": sourced(method.initialisation, read_in, find),
         "Equals the base when untrained": "yes" if method.starts_as_base else "no",
-        "What is saved": method.saved,
-        "Extra latency": method.extra_latency,
+        "What is saved": sourced(method.saved, read_in, find),
+        "Extra latency": sourced(method.extra_latency, read_in, find),
     }
     return _section("How it works", rows)
 
@@ -157,7 +172,11 @@ def ability(capability: Capability, name: str, find: Find) -> Markup:
     mark = element("span", "✓ yes" if able else "✗ no", class_="able" if able else "unable")
     shown = sourced(mark, capability.source, find, capability.versions)
     reason = capability.why.get(name)
-    return joined([shown, element("span", f" {reason}", class_="claim-note") if reason else None])
+    if not reason:
+        return shown
+    return element(
+        "span", shown, element("span", f" {reason}", class_="claim-note"), class_="one-source"
+    )
 
 
 def _notes(title: str, notes: Sequence[Note], find: Find) -> Markup | None:
@@ -172,7 +191,7 @@ def _notes(title: str, notes: Sequence[Note], find: Find) -> Markup | None:
     )
 
 
-def _knobs(method: Method) -> Markup | None:
+def _knobs(method: Method, find: Find) -> Markup | None:
     if not method.knobs:
         return None
     rows = [
@@ -181,11 +200,13 @@ def _knobs(method: Method) -> Markup | None:
             element("td", element("code", name)),
             element("td", knob.range),
             element("td", "unset" if knob.default is None else _default(knob.default)),
-            element("td", knob.help),
+            element("td", sourced(knob.help, knob.source, find) if knob.source else knob.help),
         )
         for name, knob in method.knobs.items()
     ]
-    return table("Knobs", ("Knob", "Takes", "Default", "What it does"), rows)
+    told = element("span", KNOBS, joined(source_line(entry, find) for entry in documents(method)))
+    title = joined(["Knobs", element("span", told, class_="said-by plain-words")])
+    return table(title, ("Knob", "Takes", "Default", "What it does"), rows)
 
 
 def _default(value: Any) -> str:

@@ -7,9 +7,11 @@ from markupsafe import Markup
 from explorer.budget.trainable import TrainableCount
 from explorer.catalogue.method import Method
 from explorer.ui.cards.method import ABILITIES
-from explorer.ui.cards.sources import sourced
+from explorer.ui.cards.sources import computed, sourced
 from explorer.ui.cards.values import compact, share
 from explorer.ui.markup import element, joined
+
+SHARE = "Trainable over all parameters of the model that is counted on."
 
 
 def method_grid(found: Sequence[tuple[Method, TrainableCount | str]], total: int) -> Markup:
@@ -47,7 +49,8 @@ def _count(method: Method, counted: TrainableCount | str, total: int) -> Markup:
         return element("span", counted, class_="unknown")
     find = method.source_of
     value = sourced(compact(counted.total), method.trainable.source, find)
-    return joined([value, f" trainable, {share(counted.total, total)}"])
+    part = computed(SHARE, share(counted.total, total), tag="span")
+    return joined([value, " trainable, ", part])
 
 
 def capability_table(methods: Sequence[Method]) -> Markup:

@@ -10,7 +10,14 @@ from explorer.catalogue.model import Model
 from explorer.catalogue.record import Fact
 from explorer.ui.cards.facts import fact_row
 from explorer.ui.cards.fields import BY_NAME, Field, fact, fields_by_group
-from explorer.ui.cards.sources import Find, finder, source_list, sourced
+from explorer.ui.cards.sources import (
+    COUNTED_HERE,
+    Find,
+    computed,
+    finder,
+    source_list,
+    sourced,
+)
 from explorer.ui.cards.values import compact, day, tokens
 from explorer.ui.markup import element, joined
 
@@ -69,18 +76,19 @@ def _head(catalogue: Catalogue, model: Model) -> Markup:
         element("span", model.release_status.value or "status unknown", class_="badge")
         if model.released
         else element("span", "never released", class_="badge warn"),
-        element("span", f"{disputed} disputed by sources", class_="badge warn")
+        computed(COUNTED_HERE, f"{disputed} disputed by sources", tag="span", class_="badge warn")
         if disputed
         else None,
     ]
-    date = model.release_date.value
+    date = model.release_date
+    told = sourced(day(date.value), date.source, finder(model.sources)) if date.value else None
     return element(
         "header",
         element("h2", display_name(model)),
         element(
             "p",
             joined(badges, " "),
-            element("span", day(date), class_="faint") if date else None,
+            element("span", told, class_="faint") if told else None,
             class_="badges",
         ),
         class_="card-head",
@@ -106,7 +114,8 @@ def _figures(model: Model, find: Find) -> Markup:
 
 def _tile(label: str, held: Fact[Any], wording: Any, find: Find) -> Markup:
     if held.value is None:
-        return _figure(label, element("span", "unknown", class_="unknown", title=held.note))
+        words = element("span", "unknown", class_="unknown", title=held.note)
+        return _figure(label, sourced(words, held.source, find, held.note))
     return _figure(label, sourced(wording(held.value), held.source, find, held.note))
 
 
@@ -150,7 +159,7 @@ def _left_out(model: Model) -> Markup | None:
     number = sum(map(len, reasons.values()))
     return element(
         "details",
-        element("summary", f"{number} fields do not apply to this model"),
+        computed(COUNTED_HERE, f"{number} fields do not apply to this model", tag="summary"),
         element("ul", joined(lines)),
         class_="fold",
     )

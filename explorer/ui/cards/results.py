@@ -8,7 +8,7 @@ from explorer.catalogue.method import Method
 from explorer.catalogue.result import PublishedResult
 from explorer.catalogue.scores import load_published_results, load_sources
 from explorer.ui.cards.method import table
-from explorer.ui.cards.sources import finder, sourced
+from explorer.ui.cards.sources import COUNTED_HERE, computed, finder, sourced
 from explorer.ui.cards.values import compact
 from explorer.ui.markup import element, joined
 
@@ -21,11 +21,12 @@ def results_card(method: Method) -> Markup:
     if not found:
         return Markup("")
     heads = ("Task", "Metric", "Result", "Base model", "Trained", "Note")
-    first = table(f"Published results ({len(found)})", heads, _rows(found[:OPEN_AT_ONCE]))
+    title = computed(COUNTED_HERE, f"Published results ({len(found)})", tag="span")
+    first = table(title, heads, _rows(found[:OPEN_AT_ONCE]))
     rest = None
     if len(found) > OPEN_AT_ONCE:
         more = table("", heads, _rows(found[OPEN_AT_ONCE:]))
-        words = element("summary", f"{len(found) - OPEN_AT_ONCE} more results")
+        words = computed(COUNTED_HERE, f"{len(found) - OPEN_AT_ONCE} more results", tag="summary")
         rest = element("details", words, more, class_="fold")
     return element("article", first, rest, class_="card")
 
@@ -53,6 +54,7 @@ def _rows(results: Sequence[PublishedResult]) -> list[Markup]:
                     result.not_plotted,
                 )
             ),
+            class_="one-source",
         )
         for result in results
     ]

@@ -3,6 +3,7 @@
 from markupsafe import Markup
 
 from explorer.catalogue.architecture import Architecture
+from explorer.ui.cards.sources import computed
 from explorer.ui.cards.values import bytes_words, compact, flops, number, tokens
 from explorer.ui.costs import cost
 from explorer.ui.markup import element, joined
@@ -26,14 +27,10 @@ def shape_card(arch: Architecture) -> Markup:
             element("span", value, class_="figure-value"),
             element("span", label, class_="figure-label"),
             class_="figure",
-            data_source="computed",
         )
         for label, value in figures.items()
     ]
     note = "Computed from the config: the cache in bfloat16, the arithmetic of a forward pass."
-    return element(
-        "article",
-        element("div", joined(tiles), class_="figures"),
-        element("p", note, class_="faint"),
-        class_="card",
-    )
+    told = element("p", note, class_="faint")
+    figures_told = element("div", joined(tiles), class_="figures")
+    return computed(note, figures_told, told, tag="article", class_="card")

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from explorer.catalogue.paper import Paper
 from explorer.catalogue.record import Source, source_key
 from explorer.ui.markup import element, joined, link
+
+COUNTED_HERE = "Counted on this card."
 
 Document = Source | Paper
 Find = Callable[[str], Document | None]
@@ -55,12 +57,33 @@ def source_line(entry: str, find: Find) -> Markup:
     return element("span", *parts, class_="tip-source")
 
 
+def source_words(entries: Iterable[str], sources: Mapping[str, Source]) -> str:
+    """Source entries in words, for where there is no room for a box: titles and places."""
+    told = []
+    for entry in entries:
+        key, _, place = entry.partition(":")
+        document = sources.get(key.strip())
+        parts = (document.title if document else key.strip(), place.strip())
+        told.append(", ".join(part for part in parts if part))
+    return " and ".join(told)
+
+
+def computed(how: str, *content: Any, tag: str = "div", **attributes: Any) -> Markup:
+    """Content whose figures are computed; `how` is the formula or what it starts from.
+
+    It opens on hover, unless the content itself says it.
+    """
+    inside = joined(content)
+    title = None if escape(how) in inside else how
+    return element(tag, inside, title=title, data_computed=how, **attributes)
+
+
 def source_list(sources: Mapping[str, Source]) -> Markup:
     """All documents of a record, for the end of its card."""
     items = [element("li", source_line(key, finder(sources))) for key in sources]
     return element(
         "details",
-        element("summary", f"All {len(items)} sources of this card"),
+        computed(COUNTED_HERE, f"All {len(items)} sources", tag="summary"),
         element("ul", joined(items), class_="source-list"),
         class_="fold",
     )

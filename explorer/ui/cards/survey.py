@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup
 
 from explorer.catalogue.method import Method
+from explorer.ui.cards.method import documents
 from explorer.ui.cards.sources import sourced
 from explorer.ui.markup import element, joined, link
 
+DESCRIBED = ("Idea", "At the start", "What is saved", "Extra latency")
 COUNTED = ("Trainable parameters", "Share of the model", "Formula")
 MEASURED = ("Starts as the base", "Merges into the base", "Works on a 4-bit base")
 
@@ -47,4 +49,6 @@ def _cell(method: Method, aspect: str, column: Mapping[str, str]) -> Markup:
         return sourced(text, method.capability.source, method.source_of, method.capability.versions)
     if aspect == "Paper" and method.paper:
         return link(text, method.paper.url)
+    if aspect in DESCRIBED:
+        return sourced(text, documents(method), method.source_of)
     return element("span", text)

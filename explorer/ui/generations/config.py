@@ -9,7 +9,6 @@ from explorer.figures.diagram.block import Rendering
 from explorer.ui import diagram, drawings, views
 from explorer.ui.cards.shape import shape_card
 from explorer.ui.errors import told
-from explorer.ui.generations.model import HINT
 from explorer.ui.tab import Page
 
 NAME = "Your config"
@@ -71,7 +70,7 @@ def drawing(view: str, text: str, level: str, layer: int) -> tuple[str, str, str
     svg = drawings.draw(arch, NAME, level, layer - 1)
     layers = arch.num_hidden_layers
     slider = gr.update(maximum=layers, value=layer, visible=level == "block")
-    return shape_card(arch), svg, HINT, slider
+    return shape_card(arch), svg, diagram.HINT, slider
 
 
 @told

@@ -15,8 +15,6 @@ from explorer.ui.errors import told
 from explorer.ui.tab import Page
 
 FIRST = "llama-3.1-8b"
-HINT = '<p class="faint hint">Select a box to see its weights, shapes and share of the whole.</p>'
-
 TEXT_ALONE = '<p class="unknown">This model reads text alone: it has no vision tower.</p>'
 
 
@@ -119,7 +117,7 @@ class Handlers:
         slider = gr.update(maximum=layers, value=layer, visible=level == "block")
         if level == "vision" and arch.vision is None:
             return TEXT_ALONE, "", slider
-        return drawings.draw(arch, display_name(found), level, layer - 1), HINT, slider
+        return drawings.draw(arch, display_name(found), level, layer - 1), diagram.HINT, slider
 
     @told
     def opened(self, model: str, event: gr.EventData) -> str:

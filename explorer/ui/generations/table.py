@@ -3,11 +3,14 @@
 import gradio as gr
 import plotly.graph_objects as go
 from gradio.components import Component
+from markupsafe import Markup
 
 from explorer.catalogue.catalogue import Catalogue
+from explorer.catalogue.model import Model
 from explorer.figures.timeline import timeline
 from explorer.ui import models_table
 from explorer.ui.cards.model import display_name
+from explorer.ui.cards.sources import finder, sourced
 from explorer.ui.errors import told
 from explorer.ui.markup import element, joined
 from explorer.ui.tab import Page
@@ -56,6 +59,14 @@ def build(page: Page) -> tuple[dict[str, Component], gr.Dataframe]:
     return filters, table
 
 
+def _missing(model: Model) -> Markup:
+    """A model that has no place on the timeline, and why."""
+    name = element("a", display_name(model), href=f"?tab=generations&view=model&model={model.id}")
+    held = model.release_date
+    why = sourced(held.note, held.source or model.name.source, finder(model.sources))
+    return element("li", name, " is not on the timeline: ", why)
+
+
 class Handlers:
     """What the view answers with, over one catalogue."""
 
@@ -67,8 +78,8 @@ class Handlers:
         """The timeline of all models, and the models that have no place on it."""
         names = {g.id: g.name for g in self.catalogue.generations.values()}
         drawn = timeline(models_table.ordered(self.catalogue), theme, names)
-        notes = [element("li", sentence) for sentence in drawn.warnings]
-        return drawn.figure, element("ul", joined(notes), class_="faint notes")
+        missing = [m for m in self.catalogue.models.values() if m.release_date.value is None]
+        return drawn.figure, element("ul", joined(map(_missing, missing)), class_="faint notes")
 
     @told
     def rows(self, generations: list[str], kinds: list[str], reads: list[str]) -> list[list]:

@@ -17,7 +17,6 @@ from explorer.ui.cards.method import method_facts, method_figures, method_head
 from explorer.ui.cards.model import display_name
 from explorer.ui.cards.results import results_card
 from explorer.ui.errors import told
-from explorer.ui.generations.model import HINT
 from explorer.ui.knob_form import knob_inputs
 from explorer.ui.methods.shapes import architecture_of
 from explorer.ui.settings import read as read_settings
@@ -144,7 +143,7 @@ class Handlers:
         layer = min(int(layer), arch.num_hidden_layers)
         svg = self._draw(found, model, knobs, layer)
         slider = gr.update(maximum=arch.num_hidden_layers, value=layer)
-        return figures, svg, HINT, slider, snippet(found, knobs)
+        return figures, svg, diagram.HINT, slider, snippet(found, knobs)
 
     def _draw(
         self, method: Method, model: str, knobs: dict, layer: int, style: Rendering = INLINE
