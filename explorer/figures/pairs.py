@@ -131,8 +131,8 @@ def _row(pair: Pair) -> Row:
 def _label(pair: Pair, models: Mapping[str, Model], benchmarks: Mapping[str, Benchmark]) -> str:
     one, other = (models[s.model].name.value for s in (pair.smaller, pair.larger))
     benchmark = benchmarks[pair.smaller.benchmark].name
-    said = f"<b>{one}</b> beats {other}, {pair.ratio:.3g}× its size"
-    return f"{said}<br>{benchmark} ({pair.smaller.variant})"
+    said = f"<b>{one}</b> beats {other}"
+    return f"{said}<br>{pair.ratio:.3g}× its size, {benchmark} ({pair.smaller.variant})"
 
 
 def _told(score: Score, models: Mapping[str, Model]) -> str:

@@ -1,123 +1,142 @@
 """When each model came and how large it is: the family on a time axis."""
 
-from collections.abc import Iterable
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from itertools import takewhile
 
+import plotly.graph_objects as go
+
+from explorer.catalogue.generation import Generation
 from explorer.catalogue.model import Model
 from explorer.figures.chart import Chart, Row, active_parameters, hover, total_parameters
-from explorer.figures.theme import Theme, blank, generation_mark, silent
+from explorer.figures.theme import INK, Theme, blank, generation_mark, silent
+
+NEVER = "circle-cross-open"  # the mark of what was never released
+HEAD, ROW, AXIS = 22, 17, 64  # pixels: a lane's name, a model, the axis below
 
 
 def timeline(
-    models: Iterable[Model], theme: Theme = "light", names: dict[str, str] | None = None
+    models: Iterable[Model],
+    theme: Theme = "light",
+    generations: Mapping[str, Generation] | None = None,
 ) -> Chart:
-    """Generations as lanes, models as marks at their release; `names` are the lanes' labels.
+    """Generations as lanes, each model as a mark of its own at its release; its size is told, too.
 
-    Models without a date (never released) stand in the warnings, not in the picture.
+    A model that was never released stands, marked as such, where its generation came out. One
+    whose generation is not among `generations` either stands in the warnings alone.
     """
-    rows, missing = _rows(models)
+    known = generations or {}
+    rows, missing = _rows(models, known)
     if not rows:
         return Chart(silent(theme, "No model here has a release date."), missing)
-    lanes = list(dict.fromkeys(row["generation"] for row in rows))
-    figure = blank(theme, "", height=90 + 44 * len(lanes))
-    for lane in lanes:
-        held = [row for row in rows if row["generation"] == lane]
-        mark = generation_mark(lane)
-        label = (names or {}).get(lane, lane)
-        figure.add_scatter(
-            x=[row["released"] for row in held],
-            y=[label] * len(held),
-            mode="markers+lines",
-            name=label,
-            showlegend=False,
-            line={"color": mark.colour.on(theme), "width": 1.5, "dash": "dot"},
-            marker={
-                "color": mark.colour.on(theme),
-                "symbol": mark.symbol,
-                "size": [_size(row["parameters"]) for row in held],
-                "opacity": 0.85,
-                "line": {"width": 1.5, "color": mark.colour.on(theme)},
-            },
-            hovertext=[row["hover"] for row in held],
-            hoverinfo="text",
-        )
-    labels = [(names or {}).get(lane, lane) for lane in lanes]
-    figure.update_yaxes(categoryorder="array", categoryarray=labels[::-1], showgrid=False)
-    figure.update_xaxes(title_text="released (size: parameters)")
+    lanes = {lane: [r for r in rows if r["generation"] == lane] for lane in _lanes(rows, known)}
+    height = sum(HEAD + ROW * len(held) for held in lanes.values())
+    figure = blank(theme, "", height=AXIS + height)
+    middle = _middle(rows)
+    top = 0.0
+    for lane, held in lanes.items():
+        _add_lane(figure, held, top + HEAD, theme, middle)
+        name = known[lane].name if lane in known else lane
+        figure.add_annotation(
+            text=f"<b>{escape(name)}</b>", x=0, xref="paper", xanchor="left", y=top + HEAD / 2 + 2,
+            yanchor="middle", showarrow=False, font={"size": 11.5, "color": INK.on(theme)},
+        )  # fmt: skip
+        top += HEAD + ROW * len(held)
+    figure.update_yaxes(range=[height, -4], visible=False)
+    figure.update_xaxes(title_text="released; larger marks have more parameters", type="date")
+    figure.update_layout(margin={"l": 16, "r": 16, "t": 12, "b": 48})
     return Chart(figure, missing, tuple(_shown(row) for row in rows))
 
 
-def parameter_counts(
-    models: Iterable[Model], theme: Theme = "light", names: dict[str, str] | None = None
-) -> Chart:
-    """Total parameters by release date on a log axis; of a mixture of experts the active, too."""
-    rows, missing = _rows(models)
-    rows = [row for row in rows if row["parameters"]]
-    if not rows:
-        return Chart(silent(theme, "No model here has a date and a size."), missing)
-    figure = blank(theme, "", height=460)
-    for lane in dict.fromkeys(row["generation"] for row in rows):
-        held = [row for row in rows if row["generation"] == lane]
-        mark, colour = generation_mark(lane), generation_mark(lane).colour.on(theme)
-        figure.add_scatter(
-            x=[row["released"] for row in held],
-            y=[row["parameters"] for row in held],
-            mode="markers",
-            name=(names or {}).get(lane, lane),
-            legendgroup=lane,
-            marker={
-                "color": colour,
-                "symbol": mark.symbol,
-                "size": 11,
-                "line": {"width": 1.5, "color": colour},
-            },
-            hovertext=[row["hover"] for row in held],
-            hoverinfo="text",
-        )
-        for row in held:
-            if row["active"] and row["active"] < row["parameters"]:
-                figure.add_scatter(
-                    x=[row["released"]] * 2,
-                    y=[row["active"], row["parameters"]],
-                    mode="lines+markers",
-                    line={"color": colour, "width": 2},
-                    marker={"symbol": ["line-ew-open", mark.symbol], "size": [16, 1],
-                            "color": colour, "line": {"width": 2}},
-                    name=f"{row['name']}: active to total",
-                    legendgroup=lane,
-                    showlegend=False,
-                    hovertext=row["hover"],
-                    hoverinfo="text",
-                )  # fmt: skip
-    figure.update_yaxes(type="log", title_text="parameters (bar: down to active)")
-    figure.update_xaxes(title_text="released")
-    return Chart(figure, missing, tuple(_shown(row) for row in rows))
+def _lanes(rows: Iterable[Row], known: Mapping[str, Generation]) -> list[str]:
+    """The generations of the rows in the order of the timeline."""
+    found = dict.fromkeys(row["generation"] for row in rows)
+    return sorted(found, key=lambda lane: known[lane].order if lane in known else len(known))
 
 
-def _rows(models: Iterable[Model]) -> tuple[list[Row], tuple[str, ...]]:
+def _middle(rows: Iterable[Row]) -> dt.date:
+    dates = [row["released"] for row in rows]
+    return min(dates) + (max(dates) - min(dates)) / 2
+
+
+def _add_lane(
+    figure: go.Figure, held: Sequence[Row], top: float, theme: Theme, middle: dt.date
+) -> None:
+    """A row of the lane for each model; the names stand on the side that has room for them."""
+    mark = generation_mark(held[0]["generation"])
+    colour = mark.colour.on(theme)
+    figure.add_scatter(
+        x=[row["released"] for row in held],
+        y=[top + ROW * (place + 0.5) for place in range(len(held))],
+        mode="markers+text",
+        text=[row["label"] for row in held],
+        textposition=[
+            "middle right" if row["released"] <= middle else "middle left" for row in held
+        ],
+        textfont={"size": 10.5, "color": INK.on(theme)},
+        cliponaxis=False,
+        name=held[0]["generation"],
+        showlegend=False,
+        marker={
+            "color": colour,
+            "symbol": [mark.symbol if row["public"] else NEVER for row in held],
+            "size": [_size(row["parameters"]) for row in held],
+            "opacity": 0.85,
+            "line": {"width": 1.5, "color": colour},
+        },
+        hovertext=[row["hover"] for row in held],
+        hoverinfo="text",
+    )
+
+
+def _rows(
+    models: Iterable[Model], known: Mapping[str, Generation]
+) -> tuple[list[Row], tuple[str, ...]]:
     rows, missing = [], []
     for model in models:
-        name = model.name.value or model.id
-        released = model.release_date.value
+        name, generation = model.name.value or model.id, known.get(model.generation)
+        released, source = model.release_date.value, [*model.release_date.source]
+        titles = {key: document.title for key, document in model.sources.items()}
         if released is None:
-            missing.append(f"{name} is not shown: {model.release_date.note or 'it has no date'}.")
-            continue
+            why = model.release_date.note or "it has no date"
+            missing.append(f"{name} has no date of its own: {why}.")
+            if generation is None:
+                continue
+            released = generation.released
+            source += [*model.name.source, *generation.released_source]
+            titles |= {key: document.title for key, document in generation.sources.items()}
         total, active = total_parameters(model), active_parameters(model)
         facts = {
-            "released": released.isoformat(),
+            "released": released.isoformat() if model.released else "never",
+            f"{generation.name} came out" if generation and not model.released else "":
+                released.isoformat() if not model.released else None,
             "parameters": total,
             "active": active if active != total else None,
             "context": model.max_context.value,
-        }
-        source = [*model.release_date.source, *model.exact_total_params.source]
-        titles = {key: source.title for key, source in model.sources.items()}
+        }  # fmt: skip
+        source += model.exact_total_params.source
         rows.append({
             "model": model.id, "name": name, "generation": model.generation,
-            "released": released, "parameters": total, "active": active,
+            "released": released, "public": model.released,
+            "parameters": total, "active": active,
             "context": model.max_context.value, "source": "; ".join(source),
+            "label": _label(model, generation),
             "hover": hover(name, facts) + _cited(source, titles),
         })  # fmt: skip
     rows.sort(key=lambda row: (row["released"], row["parameters"] or 0))
     return rows, tuple(missing)
+
+
+def _label(model: Model, generation: Generation | None) -> str:
+    """The model's name without the words that its lane has already, and whether it came out."""
+    words = (model.name.value or model.id).split()
+    lane = generation.name.split() if generation else []
+    same = sum(
+        1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(words, lane, strict=False))
+    )
+    label = escape(" ".join(words[same:] or words))
+    return label if model.released else f"{label}, <b>never released</b>"
 
 
 def _cited(source: list[str], titles: dict[str, str]) -> str:
@@ -126,9 +145,9 @@ def _cited(source: list[str], titles: dict[str, str]) -> str:
 
 
 def _shown(row: Row) -> Row:
-    return {key: value for key, value in row.items() if key != "hover"}
+    return {key: value for key, value in row.items() if key not in ("hover", "label")}
 
 
 def _size(parameters: float | None) -> float:
-    """A mark's diameter: its area grows with the fourth root, so that 1B and 405B both show."""
-    return 9 + 2.2 * ((parameters or 10**9) / 10**9) ** 0.38
+    """A mark's diameter: it grows slowly, so that 1B and 405B both show."""
+    return 6 + 1.3 * ((parameters or 10**9) / 10**9) ** 0.38

@@ -12,7 +12,7 @@ from explorer.figures import chart
 from explorer.figures.pairs import OWN_SCALES, beating_pairs, smaller_beats_larger, striking_pairs
 from explorer.figures.pareto import MEASURES, frontier, measure, pareto, peft_against_full
 from explorer.figures.scores import AXES, heat_map, score_chart
-from explorer.figures.timeline import parameter_counts, timeline
+from explorer.figures.timeline import NEVER, timeline
 
 CATALOGUE = load_catalogue()
 MODELS, BENCHMARKS = CATALOGUE.models, CATALOGUE.benchmarks
@@ -69,12 +69,28 @@ class TestTimeline:
         texts = [text for t in timeline(MODELS.values()).figure.data for text in t.hovertext]
         assert all("<i>" in text for text in texts)
 
-    def test_a_mixture_of_experts_reaches_down_to_its_active_parameters(self):
-        figure = parameter_counts(MODELS.values()).figure
-        assert figure.layout.yaxis.type == "log"
-        bars = [list(t.y) for t in figure.data if "lines" in t.mode]
-        assert [17e9, 401_583_781_376] in bars
-        assert len(bars) == 2  # Scout and Maverick; Behemoth has no date
+    def test_what_was_never_released_is_marked_where_its_generation_came_out(self):
+        drawn = timeline(MODELS.values(), "light", CATALOGUE.generations)
+        assert {row["model"] for row in drawn.rows} == set(MODELS)
+        marks = {
+            words: (when, symbol)
+            for trace in drawn.figure.data
+            for words, when, symbol in zip(trace.text, trace.x, trace.marker.symbol, strict=True)
+        }
+        assert len([words for words in marks if "never released" in words]) == 2
+        assert marks["34B, <b>never released</b>"][1] == NEVER
+        when, symbol = marks["Behemoth, <b>never released</b>"]
+        assert when == CATALOGUE.generations["llama-4"].released
+        assert symbol == NEVER
+        assert sum(symbol == NEVER for _, symbol in marks.values()) == 2
+
+    def test_every_model_has_a_row_of_its_own_and_the_lanes_are_in_order(self):
+        drawn = timeline(MODELS.values(), "dark", CATALOGUE.generations)
+        heights = [y for trace in drawn.figure.data for y in trace.y]
+        assert heights == sorted(set(heights))
+        lanes = [note.text for note in drawn.figure.layout.annotations]
+        ordered = sorted(CATALOGUE.generations.values(), key=lambda g: g.order)
+        assert lanes == [f"<b>{generation.name}</b>" for generation in ordered]
 
     def test_nothing_to_show_is_said(self):
         assert "No model" in timeline([]).figure.layout.annotations[0].text

@@ -98,13 +98,39 @@ def test_a_table_of_nothing_is_empty():
 
 
 def test_every_figure_is_in_the_table_with_the_document_that_prints_it():
-    rows = figures.Handlers(CATALOGUE).rows([], [])
+    rows = figures.Handlers(CATALOGUE).rows("scores", [], [])
     assert len(rows) == len(load_scores()) > 2000
     assert all(row["source"] for row in rows)
-    some = figures.Handlers(CATALOGUE).rows(["llama-3.1-8b"], ["mmlu"])
+    some = figures.Handlers(CATALOGUE).rows("scores", ["llama-3.1-8b"], ["mmlu"])
     assert {row["model"] for row in some} == {"Llama 3.1 8B"}
-    text, _ = figures.Handlers(CATALOGUE).export("csv", ["llama-3.1-8b"], ["mmlu"])
+    text, _ = figures.Handlers(CATALOGUE).export("csv", "scores", ["llama-3.1-8b"], ["mmlu"])
     assert len(list(csv.DictReader(io.StringIO(text)))) == len(some)
+
+
+@pytest.mark.parametrize(("which", "number"), [("scores", 2122), ("results", 537), ("runs", 63)])
+def test_all_published_figures_are_in_the_tables_and_in_the_files(which, number):
+    handlers = figures.Handlers(CATALOGUE)
+    rows = handlers.rows(which, [], [])
+    assert len(rows) == number
+    assert all(row["source"] and row["link"].startswith("https://") for row in rows)
+    shown, told = handlers.table("figures", which, [], [])
+    assert f"{number:,} rows" in told
+    assert len(shown["value"]["data"]) == number
+    assert len(shown["column_widths"]) == len(shown["value"]["headers"])
+    text, name = handlers.export("csv", which, [], [])
+    saved = list(csv.DictReader(io.StringIO(text)))
+    assert name == f"llama-{which}.csv"
+    assert [row["source"] for row in saved] == [row["source"] for row in rows]
+    assert json.loads(handlers.export("json", which, [], [])[0]) == rows
+
+
+def test_the_endpoint_of_all_figures_names_what_there_is():
+    handlers = figures.Handlers(CATALOGUE)
+    assert {row["base model"] for row in handlers.published_figures("results", "llama-1-65b")}
+    with pytest.raises(Exception, match=r"scores|results|runs"):
+        handlers.published_figures("score")
+    with pytest.raises(Exception, match="Did you mean"):
+        handlers.published_figures("scores", "llama-3.1-8")
 
 
 def test_figures_that_must_not_be_plotted_are_in_no_chart():

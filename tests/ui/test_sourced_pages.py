@@ -142,9 +142,10 @@ def test_every_mark_of_a_chart_and_every_row_behind_it():
 
 
 def test_every_row_of_the_tables():
-    for row in figures.Handlers(CATALOGUE).rows([], []):
-        assert row["source"], row
-        assert row["link"].startswith("https://"), row
+    for which in figures.SETS:
+        for row in figures.Handlers(CATALOGUE).rows(which, [], []):
+            assert row["source"], row
+            assert row["link"].startswith("https://"), row
     for row in models_table.rows(CATALOGUE):
         shown = {"size": "parameters", "active": "active_parameters", "context": "context",
                  "released": "released"}  # fmt: skip

@@ -137,11 +137,21 @@ class Charts:
         mine = [s for s in load_scores() if s.benchmark == benchmark and s.model in models]
         asked = [s for s in mine if not variants or _kind(s.variant) in variants]
         if mine and not any(score.plot for score in asked):
-            chart = score_chart(mine, models, found, axis, theme, one)
+            chart = self._named(score_chart(mine, models, found, axis, theme, one))
             kinds = " or ".join(VARIANTS[name] for name in variants)
             told = f"No figure of {found.name} is of a {kinds} model: all kinds are shown."
             return replace(chart, warnings=(told, *chart.warnings))
-        return score_chart(asked, models, found, axis, theme, one)
+        return self._named(score_chart(asked, models, found, axis, theme, one))
+
+    def _named(self, chart: Chart) -> Chart:
+        """The chart with the generations' names in its legend."""
+        names = {
+            generation.id: generation.name for generation in self.catalogue.generations.values()
+        }
+        chart.figure.for_each_trace(
+            lambda trace: trace.update(name=names.get(trace.name, trace.name))
+        )
+        return chart
 
     def map(self, variant: str, groups: Iterable[str], theme: str) -> Chart:
         """Models by benchmarks, of the groups asked for (all if none)."""

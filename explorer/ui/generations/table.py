@@ -60,11 +60,11 @@ def build(page: Page) -> tuple[dict[str, Component], gr.Dataframe]:
 
 
 def _missing(model: Model) -> Markup:
-    """A model that has no place on the timeline, and why."""
+    """A model without a date, and why."""
     name = element("a", display_name(model), href=f"?tab=generations&view=model&model={model.id}")
     held = model.release_date
     why = sourced(held.note, held.source or model.name.source, finder(model.sources))
-    return element("li", name, " is not on the timeline: ", why)
+    return element("li", name, " has no date of its own: ", why)
 
 
 class Handlers:
@@ -75,9 +75,9 @@ class Handlers:
 
     @told
     def timeline(self, theme: str) -> tuple[go.Figure, str]:
-        """The timeline of all models, and the models that have no place on it."""
-        names = {g.id: g.name for g in self.catalogue.generations.values()}
-        drawn = timeline(models_table.ordered(self.catalogue), theme, names)
+        """The timeline of all models, and the models that have no date of their own."""
+        models, generations = models_table.ordered(self.catalogue), self.catalogue.generations
+        drawn = timeline(models, theme, generations)
         missing = [m for m in self.catalogue.models.values() if m.release_date.value is None]
         return drawn.figure, element("ul", joined(map(_missing, missing)), class_="faint notes")
 
