@@ -11,7 +11,7 @@ from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.errors import ExplorerError, unknown
 from explorer.catalogue.load import DataFileError
 from explorer.lab import reproduce
-from explorer.lab.merge import MERGED
+from explorer.lab.derived import MERGED
 from explorer.lab.notes import NOTES
 from explorer.lab.runs import EVENTS, JOB, RESULT, STDERR, Run
 

@@ -21,6 +21,7 @@ from packaging.version import Version
 from explorer.catalogue.errors import ExplorerError
 from explorer.lab.base_folder import Base, folder_base, gguf_cache, manifest_problem
 from explorer.lab.bases import Checkpoint, Hub, Wheel, checkpoint, converted_folder, find_base
+from explorer.lab.derived import converted_bytes, make_room
 
 Progress = Callable[[float, str], None]  # fraction of the whole from 0 to 1, what is happening
 
@@ -60,6 +61,7 @@ def converted(base: Base) -> Base:
     folder = gguf_cache(gguf)
     with _locked(folder.with_name(f"{folder.name}.lock"), lambda fraction, doing: None):
         if manifest_problem(folder):
+            make_room(converted_bytes(base), f"The conversion of {gguf.name}", folder.parent)
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".converting-") as scratch:
                 _convert(gguf, Path(scratch) / "converted")
                 shutil.rmtree(folder, ignore_errors=True)

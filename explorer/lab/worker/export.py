@@ -17,18 +17,14 @@ from explorer.catalogue.errors import ExplorerError
 from explorer.lab.bases import find_base
 from explorer.lab.datasets import task_rows
 from explorer.lab.job import TrainJob
+from explorer.lab.merge import demand_mergeable
 from explorer.lab.runs import Run
 from explorer.lab.worker.adapters import load_adapter
 from explorer.lab.worker.evaluate import encode_rows
 from explorer.lab.worker.shelf import Loaded, Shelf
-from explorer.methods.registry import record, records
 
 PROMPTS = 8  # held-out rows that are compared
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2}  # of the largest logit
-
-
-class MergeError(ExplorerError):
-    """An adapter that cannot become part of its base's weights."""
 
 
 def export(run: Run, out: Path) -> dict[str, Any]:
@@ -67,24 +63,6 @@ def export(run: Run, out: Path) -> dict[str, Any]:
         "trained_over": job.quantization,
         "bytes": sum(path.stat().st_size for path in out.iterdir()),
     }
-
-
-def demand_mergeable(job: TrainJob) -> None:
-    """Raise MergeError with the reason where the run's method or base cannot be merged."""
-    method = record(job.method)
-    if method.recipe:  # the same tuner without a quantized base
-        alike = (m for m in records().values() if m.peft_type == method.peft_type and not m.recipe)
-        method = next(alike, method)
-    can = method.capability
-    if method.peft_type is not None and not (can and can.merges):
-        why = can.why.get("merges", "") if can else ""
-        raise MergeError(f"{method.name} does not merge. {why}".strip())
-    stored = find_base(job.base, allow_paths=True).quantization
-    if stored != "none":
-        raise MergeError(
-            f"{job.base} is stored in {stored}: merged into such weights, the adapter would be "
-            "rounded. Merge it into the 16-bit checkpoint that they were made from."
-        )
 
 
 def _base(job: TrainJob) -> Loaded:

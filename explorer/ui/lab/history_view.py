@@ -7,7 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from explorer.catalogue.catalogue import Catalogue
-from explorer.lab.merge import MERGED
+from explorer.lab.derived import MERGED, told_room
 from explorer.ui import race, settings
 from explorer.ui.downloads import download_url
 from explorer.ui.markup import element, joined
@@ -125,7 +125,12 @@ def merge_card(check: dict[str, Any] | None) -> Markup | None:
     )
     mark = element("span", sign, class_="sign")
     state = "passed" if check["passed"] else "failed"
-    return element("p", mark, f" {sentence}{note}", class_=f"check {state}")
+    return joined(
+        [
+            element("p", mark, f" {sentence}{note}", class_=f"check {state}"),
+            element("p", told_room(), class_="faint"),
+        ]
+    )
 
 
 def method_name(catalogue: Catalogue, record: dict[str, Any]) -> str:

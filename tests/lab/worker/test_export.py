@@ -6,9 +6,12 @@ from transformers import AutoModelForCausalLM
 
 from explorer.catalogue.errors import ExplorerError
 from explorer.lab import merge
+from explorer.lab.bases import find_base
+from explorer.lab.derived import QuotaError, derived, merged_bytes
 from explorer.lab.job import make_job
+from explorer.lab.merge import MergeError, demand_mergeable
 from explorer.lab.runs import create_run
-from explorer.lab.worker.export import MergeError, demand_mergeable, export, logits
+from explorer.lab.worker.export import export, logits
 from tests.lab.catalogue import lab_catalogue
 from tests.lab.worker.conftest import take
 from tests.lab.worker.own_run import PAIRS, TEXTS, trained
@@ -73,7 +76,22 @@ def test_a_merge_that_cannot_be_made_is_one_sentence_and_leaves_nothing(tmp_path
     with pytest.raises(ExplorerError, match=r"LLaMA-Adapter V1 does not merge\."):
         merge.merge_run(run)
     assert not list(run.folder.glob("*merged*"))
+    assert torch.is_grad_enabled()
     waiting = create_run(make_job(lab_catalogue(), "order-extraction", "lora", base=tiny_base))
     with pytest.raises(ExplorerError, match="is still queued: wait for its end"):
         merge.merge_run(waiting)
-    assert torch.is_grad_enabled()
+
+
+def test_merges_stay_within_their_limit(tmp_path, shelf, tiny_base, monkeypatch):
+    monkeypatch.setenv("EXPLORER_CACHE", str(tmp_path / "cache"))
+    runs = [trained(tmp_path, shelf, tiny_base, PAIRS, "lora", seed=seed) for seed in (0, 1)]
+    size = merged_bytes(find_base(tiny_base, allow_paths=True))
+    monkeypatch.setenv("EXPLORER_DERIVED_GIB", str(size / 2 / 2**30))
+    with pytest.raises(QuotaError, match="A merged checkpoint takes about 0 MiB"):
+        merge.merge_run(runs[0])
+    monkeypatch.setenv("EXPLORER_DERIVED_GIB", str(1.9 * size / 2**30))
+    assert merge.merge_run(runs[0])["passed"]
+    assert merge.merge_run(runs[1])["passed"]
+    assert merge.merge_check(runs[0]) is None
+    assert runs[0].adapter.is_dir()
+    assert [item.folder for item in derived()] == [runs[1].folder / "merged"]
