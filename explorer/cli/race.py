@@ -6,27 +6,19 @@ from typing import Any
 
 from explorer.catalogue.catalogue import load_catalogue
 from explorer.catalogue.errors import ExplorerError
-from explorer.cli.train import follow
+from explorer.cli._follow import follow
+from explorer.cli._lasting import add_lasting, lasting
 from explorer.lab.bases import EMBEDDED, find_base
 from explorer.lab.engine import Engine
 from explorer.lab.job import TrainJob
-from explorer.lab.race import (
-    DEFAULT_TASK,
-    DURATIONS,
-    duration_settings,
-    make_race,
-    race_record,
-)
+from explorer.lab.race import DEFAULT_TASK, make_race, race_record
 from explorer.lab.runs import find_run
 
 # Settings that hold for every run of a race or a sweep.
 EACH: dict[str, dict[str, Any]] = {
-    "steps": {"type": int},
     "batch_size": {"type": int},
     "precision": {"metavar": "auto|float32|bfloat16"},
     "max_length": {"type": int, "metavar": "TOKENS"},
-    "seconds": {"type": float, "help": "of each run; the steps that fit are found from the first"},
-    "watch_every": {"type": int, "metavar": "STEPS", "help": "between looks at held-out loss"},
 }
 
 HELP = "race the survey's methods and full fine-tuning on one task, on equal terms"
@@ -44,10 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, action="append", help="several for intervals")
     for name, options in EACH.items():
         parser.add_argument(f"--{name.replace('_', '-')}", **options)
-    parser.add_argument(
-        "--for", dest="duration", default="steps", metavar="|".join(DURATIONS),
-        help="the task's steps, a time for each run, or until it stops improving",
-    )  # fmt: skip
+    add_lasting(parser)
     parser.add_argument("--device", default="auto")
 
 
@@ -55,7 +44,7 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     """One record a run, in the order in which they went."""
     given = {name: getattr(args, name) for name in ("base", "learning_rate", *EACH)}
     asked = {name: value for name, value in given.items() if value is not None}
-    settings = duration_settings(args.duration) | asked
+    settings = lasting(args) | asked
     seeds, knobs = args.seed or [0], knobs_from(args.set)
     jobs = make_race(load_catalogue(), args.task, args.method, seeds, knobs, **settings)
     find_base(args.base, allow_paths=True)

@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 from explorer.catalogue.catalogue import load_catalogue
+from explorer.cli._lasting import add_lasting, lasting
 from explorer.cli.race import EACH, follow_all
 from explorer.lab.bases import EMBEDDED, find_base
 from explorer.lab.engine import Engine
@@ -21,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--base", default=EMBEDDED, metavar="ID")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--all", action="store_true", help="give no run up")
+    add_lasting(parser)
     for name, options in EACH.items():
         parser.add_argument(f"--{name.replace('_', '-')}", **options)
     parser.add_argument("--device", default="auto")
@@ -29,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     """One record a run, with `settings`: what was varied."""
     given = {name: getattr(args, name) for name in ("base", "seed", *EACH)}
-    chosen = {name: value for name, value in given.items() if value is not None}
+    chosen = lasting(args) | {name: value for name, value in given.items() if value is not None}
     axes = read_axes(args.values)
     jobs = make_sweep(load_catalogue(), args.task, args.method, axes, not args.all, **chosen)
     find_base(args.base, allow_paths=True)

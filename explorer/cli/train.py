@@ -8,6 +8,7 @@ from typing import Any
 from explorer.catalogue.catalogue import load_catalogue
 from explorer.catalogue.errors import ExplorerError
 from explorer.cli._follow import follow
+from explorer.cli._lasting import add_lasting, lasting
 from explorer.cli.runs import scores
 from explorer.lab.bases import EMBEDDED, find_base
 from explorer.lab.engine import Engine
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--system", help="system message of own data")
     parser.add_argument("--method", required=True, action="append", metavar="ID")
     parser.add_argument("--set", action="append", default=[], metavar="KNOB=VALUE")
-    parser.add_argument("--steps", type=int)
+    add_lasting(parser)
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--seed", type=int, default=0)
@@ -85,9 +86,9 @@ def keep_data(args: argparse.Namespace) -> str:
 def jobs_from(args: argparse.Namespace) -> list[TrainJob]:
     """The jobs that the options describe."""
     catalogue = load_catalogue()
-    names = ("base", "steps", "batch_size", "learning_rate", "seed", "quantization", "precision",
+    names = ("base", "batch_size", "learning_rate", "seed", "quantization", "precision",
              "gradient_checkpointing", "max_length", "evaluate_every")  # fmt: skip
-    given = {name: getattr(args, name) for name in names}
+    given = lasting(args) | {name: getattr(args, name) for name in names}
     knobs = knobs_from(args.set)
     return [make_job(catalogue, args.task, method, knobs, **given) for method in args.method]
 
