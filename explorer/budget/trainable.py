@@ -79,7 +79,7 @@ def count_trainable(
             each = evaluate(formula, names | _site_names(group))
             counted[group.name] += group.count * each
     if rule.per_target is not None:
-        for group in _one_a_name(selected.groups):
+        for group in _whatever_bias(selected.groups):
             counted[group.name] += evaluate(
                 rule.per_target, names | _site_names(group) | {"count": group.count}
             )
@@ -120,14 +120,14 @@ def _selection(
     )
 
 
-def _one_a_name(groups: tuple[_Group, ...]) -> list[_Group]:
-    """One group a name: its first shape, the linears of all its shapes counted."""
-    first: dict[str, _Group] = {}
+def _whatever_bias(groups: tuple[_Group, ...]) -> list[_Group]:
+    """The groups with those of one name and one shape together."""
+    first: dict[tuple[str, int, int], _Group] = {}
     for group in groups:
-        held = first.get(group.name)
+        shape = (group.name, group.d_in, group.d_out)
+        held = first.get(shape)
         count = group.count + (held.count if held else 0)
-        shape = held or group
-        first[group.name] = _Group(shape.name, shape.d_in, shape.d_out, shape.has_bias, count)
+        first[shape] = _Group(*shape, group.has_bias, count)
     return list(first.values())
 
 
@@ -144,7 +144,9 @@ def _site_names(group: _Group) -> dict[str, Any]:
 def _numbers_of(arch: Architecture) -> tuple[tuple[str, Any], ...]:
     fields = {name: getattr(arch, name) for name in type(arch).model_fields}
     plain = {k: v for k, v in fields.items() if v is None or isinstance(v, int | float | str)}
-    return tuple((plain | {"q_dim": arch.q_dim, "kv_dim": arch.kv_dim}).items())
+    crossing = len(arch.cross_attention_layers)
+    made = {"q_dim": arch.q_dim, "kv_dim": arch.kv_dim, "num_cross_attention_layers": crossing}
+    return tuple((plain | made).items())
 
 
 def _numbers(arch: Architecture) -> dict[str, Any]:

@@ -13,6 +13,7 @@ class Capability(Record):
     generates: bool = True  # cached generation equals uncached
     merges: bool = True  # merged into the base weights, the output stays
     four_bit: bool = True  # gradients on an NF4 base match a dequantized copy
+    eight_bit: bool = True  # gradients on an int8 base match a dequantized copy
     several: bool = True  # two adapters side by side on one base
     disables: bool = True  # with adapters disabled, the base's output bit for bit
     left_padding: bool = True  # a padded row of a batch gives what it gives alone

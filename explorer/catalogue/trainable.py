@@ -12,12 +12,13 @@ class Trainable(Record):
     `per_site`   once for every linear acted on (those of `sites`, or of the knob for them), over
                  `site` (its name), `d_in`, `d_out` and `has_bias`; `by_site.<name>` stands in for
                  it on the linears of that name;
-    `per_target` once for every distinct linear name, over `site`, `d_in`, `d_out` and `count`, the
-                 number of linears of that name that are acted on: what layers share;
+    `per_target` once for every distinct name and shape of a linear, over `site`, `d_in`, `d_out`
+                 and `count`, the number of such linears that are acted on: what layers share;
     `per_layer`  once for each of `layers` layers (all of them unless said);
     `per_model`  once, over `sites` (all linears acted on), `total_parameters` (the base model's)
                  and `layers`.
-    All of them know every knob, every number of the Architecture, `q_dim` and `kv_dim`.
+    All of them know every knob, every number of the Architecture, `q_dim`, `kv_dim` and
+    `num_cross_attention_layers`.
     `exact` is false where the count depends on the weights or moves while training: see `note`.
     """
 

@@ -110,16 +110,17 @@ def make_job(
     values["quantization"] = stored_quantization(
         values.get("base", EMBEDDED), values["quantization"]
     )
-    if values["quantization"] != "none" and not tuned.works_on_4bit:
-        raise ExplorerError(
-            f"{tuned.name} does not train on a quantized base "
-            f"({tuned.capability.why['four_bit'] if tuned.capability else ''})"
-        )
     if isinstance(values["steps"], int):
         values.setdefault("watch_every", max(1, values["steps"] // LOOKS))
     values["knobs"] = tuned.read_knobs(tuned.lab.knobs | (knobs or {}))
     _check_sites(tuned, values["knobs"])
-    return checked_job(task=chosen.id, method=tuned.id, **values)
+    job = checked_job(task=chosen.id, method=tuned.id, **values)
+    if not tuned.trains_on(job.quantization):
+        raise ExplorerError(
+            f"{tuned.name} does not train on a quantized base ({job.quantization}): "
+            f"{tuned.why_not_on(job.quantization)}"
+        )
+    return job
 
 
 def _check_sites(method: Method, values: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from explorer.catalogue.errors import ExplorerError, unknown
 from explorer.catalogue.method import Method
-from explorer.methods.quantization import is_quantized, prepare_quantized
+from explorer.methods.quantization import prepare_quantized, quantization_of
 from explorer.methods.registry import MethodError, build_config, record
 
 
@@ -30,14 +30,18 @@ def attach(
     method cannot act on this model, ExplorerError for a knob out of its range.
     """
     method = record(method_id)
-    quantized = is_quantized(model)
-    if quantized and not method.works_on_4bit:
-        raise MethodError(f"{method.name} does not train on a quantized base: {_why(method)}")
+    held = quantization_of(model)
+    if not method.trains_on(held):
+        raise MethodError(
+            f"{method.name} does not train on a quantized base ({held}): {method.why_not_on(held)}"
+        )
+    if reason := method.not_on.get(_generation_type(model)):
+        raise MethodError(f"{method.name} does not run on {_generation_type(model)}: {reason}")
     if method.peft_type is None:
         return _free(model, method, knobs)
     config = build_config(method_id, knobs)
     _check_targets(model, config, method)
-    if quantized and not isinstance(model, PeftModel):
+    if held != "none" and not isinstance(model, PeftModel):
         prepare_quantized(model)
     try:
         return _with_adapter(model, config, adapter_name)
@@ -71,7 +75,7 @@ def _free(
         raise MethodError(
             f"{method.name} trains the model itself: it takes a model without adapters."
         )
-    if is_quantized(model):
+    if quantization_of(model) != "none":
         prepare_quantized(model)
     model.requires_grad_(method.id == "full")
     if method.id == "norms-and-biases":
@@ -107,5 +111,6 @@ def linear_names(model: nn.Module) -> set[str]:
     return found
 
 
-def _why(method: Method) -> str:
-    return method.capability.why["four_bit"] if method.capability else "it was not measured."
+def _generation_type(model: nn.Module) -> str:
+    """The model's type as the catalogue names it: llama, llama4 or mllama, text parts included."""
+    return getattr(getattr(model, "config", None), "model_type", "").partition("_")[0]

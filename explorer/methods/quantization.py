@@ -19,9 +19,13 @@ def quantized_linears(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     return ((name, m) for name, m in model.named_modules() if isinstance(m, QUANTIZED))
 
 
-def is_quantized(model: nn.Module) -> bool:
-    """Whether any linear of the model is held in 4 or 8 bits."""
-    return next(quantized_linears(model), None) is not None
+def quantization_of(model: nn.Module) -> str:
+    """How the model's linears are held: none, int8, nf4 or fp4; 4 bits if only some of them are."""
+    held = [linear for _, linear in quantized_linears(model)]
+    four_bit = (linear for linear in held if isinstance(linear, bnb.nn.Linear4bit))
+    for linear in four_bit:
+        return linear.weight.quant_type
+    return "int8" if held else "none"
 
 
 def prepare_quantized(model: nn.Module) -> nn.Module:

@@ -3,6 +3,7 @@
 import re
 
 import torch
+from transformers import StaticCache
 
 from explorer.methods import LlamaAdapterConfig, LlamaAdapterV2Config, LlamaExcitorConfig
 
@@ -90,3 +91,28 @@ def gradients(model, ids):
     model.zero_grad()
     model(input_ids=ids, labels=ids).loss.backward()
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.requires_grad])
+
+
+CACHES = ("dynamic", "static", "laid out early")
+
+
+def new_cache(config, kind):
+    """An empty cache of 16 positions; None lets the model make its own dynamic one."""
+    if kind == "dynamic":
+        return None
+    cache = StaticCache(config, max_cache_len=16)
+    if kind == "laid out early":
+        heads, width = config.num_key_value_heads, config.head_dim
+        cache.early_initialization(2, heads, width, torch.float32, torch.device("cpu"))
+    return cache
+
+
+def in_steps(model, ids, cache):
+    """The logits of four tokens together and the others one by one."""
+    steps = []
+    for part in (ids[:, :4], *ids[:, 4:].split(1, dim=1)):
+        with torch.no_grad():
+            output = model(input_ids=part, past_key_values=cache, use_cache=True)
+        cache = output.past_key_values
+        steps.append(output.logits)
+    return torch.cat(steps, 1)

@@ -232,14 +232,20 @@ def check_several(method_id):
     assert torch.equal(logits(model), first)
 
 
+WIDTHS = {
+    "nf4": {
+        "load_in_4bit": True,
+        "bnb_4bit_quant_type": "nf4",
+        "bnb_4bit_use_double_quant": True,
+        "bnb_4bit_compute_dtype": torch.float32,
+    },
+    "int8": {"load_in_8bit": True},
+}
+
+
 @cache
-def _quantized():
-    config = BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.float32,
-    )
+def _quantized(kind):
+    config = BitsAndBytesConfig(**WIDTHS[kind])
     with tempfile.TemporaryDirectory() as folder:
         base().save_pretrained(folder)
         model = LlamaForCausalLM.from_pretrained(
@@ -249,18 +255,20 @@ def _quantized():
     return model
 
 
-def quantized():
-    """The tiny model in NF4 with double quantization."""
-    return copy.deepcopy(_quantized())
+def quantized(kind="nf4"):
+    """The tiny model in NF4 with double quantization, or in int8."""
+    return copy.deepcopy(_quantized(kind))
 
 
-def dequantized():
-    """The same model in float32: every 4-bit weight replaced by the numbers it stands for."""
-    model, packed = base(), dict(_quantized().named_modules())
+def dequantized(kind):
+    """The same model in float32: every quantized weight replaced by the numbers it stands for."""
+    model, packed = base(), dict(_quantized(kind).named_modules())
     for name, module in model.named_modules():
-        if isinstance(packed.get(name), bnb.nn.Linear4bit):
-            weight = packed[name].weight
+        weight = getattr(packed.get(name), "weight", None)
+        if isinstance(weight, bnb.nn.Params4bit):
             module.weight.data = bnb.functional.dequantize_4bit(weight.data, weight.quant_state)
+        elif isinstance(weight, bnb.nn.Int8Params):
+            module.weight.data = weight.data * weight.SCB[:, None] / 127
     return model
 
 
@@ -272,18 +280,25 @@ def gradients(model):
 
 
 def check_four_bit(method_id):
-    """Gradients on a 4-bit base, after an evaluation pass, are those on its dequantized copy.
+    """Gradients on an NF4 base, after an evaluation pass, are those on its dequantized copy."""
+    _check_quantized(method_id, "nf4")
 
-    A method whose file says no is asked of peft itself, past the refusal of `attach`.
-    """
-    packed = quantized()
-    if registry.record(method_id).works_on_4bit or registry.record(method_id).peft_type is None:
+
+def check_eight_bit(method_id):
+    """The same on an int8 base."""
+    _check_quantized(method_id, "int8")
+
+
+def _check_quantized(method_id, kind):
+    """A method whose file says no is asked of peft itself, past the refusal of `attach`."""
+    packed, method = quantized(kind), registry.record(method_id)
+    if method.trains_on(kind) or method.peft_type is None:
         packed = attached(method_id, packed)
     else:
         torch.manual_seed(1)
         config = registry.build_config(method_id, TINY.get(method_id))
         packed = get_peft_model(prepare_quantized(packed), config)
-    plain = attached(method_id, dequantized())
+    plain = attached(method_id, dequantized(kind))
     plain.load_state_dict(
         {n: p.detach().clone() for n, p in trainable(packed).items()}, strict=False
     )

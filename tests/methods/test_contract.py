@@ -65,14 +65,15 @@ def test_a_method_starts_as_the_base_model_exactly_if_its_file_says_so(method_id
             contract.check_starts_as_base(method_id)
 
 
-@pytest.mark.parametrize(
-    "method_id", [name for name in NAMES if not registry.record(name).works_on_4bit]
-)
-def test_a_method_that_cannot_train_on_4_bits_is_refused_with_the_reason(method_id):
-    reason = registry.record(method_id).capability.why["four_bit"]
-    with pytest.raises(registry.MethodError) as refusal:
-        attach(contract.quantized(), method_id)
-    assert reason in str(refusal.value)
+@pytest.mark.parametrize("kind", contract.WIDTHS)
+def test_a_method_that_cannot_train_on_a_quantized_base_is_refused_with_the_reason(kind):
+    refused = [name for name in NAMES if not registry.record(name).trains_on(kind)]
+    assert "full" in refused
+    for method_id in refused:
+        reason = registry.record(method_id).why_not_on(kind)
+        with pytest.raises(registry.MethodError) as refusal:
+            attach(contract.quantized(kind), method_id)
+        assert f"({kind}): {reason}" in str(refusal.value)
 
 
 def test_saved_methods_give_the_same_logits_in_a_fresh_process(tmp_path):

@@ -102,6 +102,14 @@ def test_the_cache_keeps_the_heads_of_the_base(tiny_llama, token_ids):
     assert cache.layers[3].values.shape == (2, 2, 9, 8)
 
 
+def test_a_cache_filled_without_the_adapter_is_refused(tiny_llama, token_ids):
+    model = get_peft_model(tiny_llama("wide"), LlamaExcitorConfig(adapter_layers=1))
+    with model.disable_adapter():
+        cache = model(token_ids[:, :4], use_cache=True).past_key_values
+    with pytest.raises(ExplorerError, match=r"layer 3 holds keys of width 8, and .* have width 24"):
+        model(token_ids[:, 4:], past_key_values=cache)
+
+
 @pytest.mark.parametrize(
     ("knobs", "sentence"),
     [

@@ -7,13 +7,22 @@ import warnings
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import LlamaForSequenceClassification, StaticCache
+from transformers import LlamaForSequenceClassification
 from transformers.models.llama4 import Llama4ForCausalLM, Llama4TextConfig
 from transformers.models.mllama import MllamaForCausalLM, MllamaTextConfig
 
 from explorer.catalogue.errors import ExplorerError
 from explorer.methods import LlamaAdapterV2Config
-from tests.methods.comparing import OWN, gradients, logits, randomise, relative
+from tests.methods.comparing import (
+    CACHES,
+    OWN,
+    gradients,
+    in_steps,
+    logits,
+    new_cache,
+    randomise,
+    relative,
+)
 
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
@@ -28,20 +37,12 @@ def test_it_starts_as_the_base_bit_for_bit(tiny_llama, own_config, token_ids, at
 
 
 @pytest.mark.parametrize("shape", ["mha", "wide"])
-@pytest.mark.parametrize("cache", ["dynamic", "static"])
+@pytest.mark.parametrize("cache", CACHES)
 def test_step_by_step_with_a_cache_equals_the_whole(adapted, token_ids, shape, cache):
     model = adapted(shape)
     whole = logits(model, token_ids)
-    kept = None
-    if cache == "static":
-        kept = StaticCache(model.config, max_cache_len=16)
-    steps = []
-    for part in (token_ids[:, :4], *token_ids[:, 4:].split(1, dim=1)):
-        with torch.no_grad():
-            output = model(input_ids=part, past_key_values=kept, use_cache=True)
-        kept = output.past_key_values
-        steps.append(output.logits)
-    torch.testing.assert_close(torch.cat(steps, 1), whole, rtol=1e-4, atol=1e-5)
+    steps = in_steps(model, token_ids, new_cache(model.config, cache))
+    torch.testing.assert_close(steps, whole, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("settings", [{"do_sample": False}, {"num_beams": 3}], ids=str)
@@ -221,6 +222,7 @@ from transformers import LlamaForCausalLM
 from peft import PeftModel
 import explorer.methods
 folder = sys.argv[1]
+torch.set_num_threads(1)  # as here: bits depend on it
 ids = torch.load(folder + "/ids.pt")
 for adapter in sys.argv[2:]:
     base = LlamaForCausalLM.from_pretrained(folder + "/base")
@@ -335,13 +337,9 @@ def test_llama_4_attends_to_prompts_and_extra_keys(tiny_llama4, token_ids, metho
     randomise(model, scale=0.3)
     whole = logits(model, token_ids)
     assert not torch.allclose(whole, expected, atol=1e-2)
-    kept, steps = None, []
-    for part in (token_ids[:, :4], *token_ids[:, 4:].split(1, dim=1)):
-        with torch.no_grad():
-            output = model(input_ids=part, past_key_values=kept, use_cache=True)
-        kept = output.past_key_values
-        steps.append(output.logits)
-    torch.testing.assert_close(torch.cat(steps, 1), whole, rtol=1e-4, atol=1e-4)
+    for cache in CACHES:
+        steps = in_steps(model, token_ids, new_cache(model.config, cache))
+        torch.testing.assert_close(steps, whole, rtol=1e-4, atol=1e-4)
     assert gradients(model, token_ids).isfinite().all()
 
 

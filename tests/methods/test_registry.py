@@ -9,8 +9,8 @@ from explorer.methods import registry
 from explorer.methods.attach import attach, linear_names
 from explorer.methods.quantization import (
     QuantizedBaseError,
-    is_quantized,
     prepare_quantized,
+    quantization_of,
     quantized_linears,
 )
 from tests.methods import contract
@@ -111,8 +111,8 @@ def test_a_second_adapter_takes_a_new_name_and_only_its_own_tensors_train():
 
 def test_preparing_switches_off_the_path_that_repacks_weights():
     model = contract.quantized()
-    assert is_quantized(model)
-    assert not is_quantized(contract.base())
+    assert quantization_of(model) == "nf4"
+    assert quantization_of(contract.base()) == "none"
     for _, linear in quantized_linears(model):
         linear.support_avx512bf16_for_cpu = True  # as on a processor with AVX512-BF16
     prepare_quantized(model)

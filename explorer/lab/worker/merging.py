@@ -10,7 +10,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
 from explorer.catalogue.method import Method
-from explorer.methods.quantization import is_quantized
+from explorer.methods.quantization import quantization_of
 from explorer.methods.registry import records
 from explorer.methods.tuner import AdapterLayer, AttentionLayer
 
@@ -21,7 +21,7 @@ def why_not_merged(model: nn.Module) -> str:
     """Why the adapter cannot be merged into its base's weights; empty when it can."""
     if not isinstance(model, PeftModel):
         return "its weights are its own: there is nothing to merge"
-    if is_quantized(model):
+    if quantization_of(model) != "none":
         return "merging into a quantized base rounds the weights anew"
     try:
         model.base_model._check_merge_allowed()

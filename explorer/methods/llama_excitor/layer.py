@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from transformers import Cache
 
+from explorer.catalogue.errors import ExplorerError
 from explorer.methods.attention import (
     PositionEmbeddings,
     attend,
@@ -91,6 +92,7 @@ class LlamaExcitorLayer(AttentionLayer):
             key = key + self.extra_key(name, hidden_states, position_embeddings).to(key.dtype)
         if past_key_values is not None:
             narrow = key.unflatten(1, (-1, groups)).transpose(2, 3).flatten(-2)  # [B, G, M, n·h]
+            make_room(past_key_values, attention.layer_idx, narrow, value)
             narrow, value = past_key_values.update(narrow, value, attention.layer_idx)
             key = narrow.unflatten(-1, (groups, -1)).transpose(2, 3).flatten(1, 2)
         value = value.repeat_interleave(groups, dim=1)
@@ -118,3 +120,23 @@ class LlamaExcitorLayer(AttentionLayer):
         if config.activation == "tanh":
             gate = torch.tanh(gate)
         return (self.strength[adapter_name] * gate)[:, None, None] * extra
+
+
+def make_room(cache: Cache, layer_idx: int, keys: Tensor, values: Tensor) -> None:
+    """Widen a layer of a cache that was laid out for the base's keys and is still empty.
+
+    `StaticCache.early_initialization` allocates a layer before the first keys [B, G, M, n·h] are
+    seen. Raises ExplorerError when the layer already holds keys of another width: they were
+    computed without this adapter.
+    """
+    layer = cache.layers[layer_idx] if layer_idx < len(cache.layers) else None
+    laid_out = layer is not None and layer.is_initialized and layer.keys.ndim == keys.ndim
+    if not laid_out or layer.keys.shape[-1] == keys.shape[-1]:
+        return
+    if layer.get_seq_length() > 0:
+        raise ExplorerError(
+            f"The cache of layer {layer_idx} holds keys of width {layer.keys.shape[-1]}, and "
+            f"LLaMA-Excitor's have width {keys.shape[-1]}: it was filled without this adapter. "
+            "Start with an empty cache."
+        )
+    layer.lazy_initialization(keys, values)
