@@ -28,6 +28,12 @@ class ConfigError(ExplorerError):
     """A config that is not one of a LLaMA, or that contradicts itself."""
 
 
+# what RoPE scaling divides by
+POSITIVE = frozenset(
+    {"factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"}
+)
+
+
 def architecture_from_text(text: str | bytes) -> Architecture:
     """The Architecture of the text of a `config.json`. Raises ConfigError naming key and range."""
     if len(text) > LONGEST_CONFIG:
@@ -38,8 +44,13 @@ def architecture_from_text(text: str | bytes) -> Architecture:
         config = json.loads(text, parse_constant=_no_constant)
     except ConfigError:
         raise
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise ConfigError("This config is not valid JSON: it is nested too deeply.") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"This config is not valid JSON: {error}.") from error
+    except ValueError as error:  # Python reads no number of more than some thousand digits
+        told = "This config is not valid JSON: a number in it has thousands of digits."
+        raise ConfigError(told) from error
     return architecture_from_config(config)
 
 
@@ -220,6 +231,10 @@ def _text_fields(keys: Keys, family: str) -> dict[str, Any]:
 
 def _plain_rope(scaling: Mapping[str, Any]) -> dict[str, Any] | None:
     kind = scaling.get("rope_type", scaling.get("type"))
+    for name in POSITIVE & set(scaling):
+        value = scaling[name]
+        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+            raise ConfigError(f"rope_scaling.{name} = {value!r:.60}: it takes a number above 0.")
     return None if kind in (None, "default") else dict(scaling)
 
 

@@ -1,7 +1,7 @@
 """Which drawing of a model stands behind which level."""
 
 from explorer.catalogue.architecture import Architecture
-from explorer.catalogue.errors import unknown
+from explorer.catalogue.errors import ExplorerError, unknown
 from explorer.figures.diagram.block import INLINE, Rendering, draw_block
 from explorer.figures.diagram.model import draw_model
 from explorer.figures.diagram.vision import draw_vision
@@ -24,4 +24,6 @@ def draw(
         return draw_vision(arch, name, rendering)
     if level != "block":
         raise unknown("level", level, LEVELS)
-    return draw_block(arch, name, layer, rendering)
+    if layer != int(layer):
+        raise ExplorerError(f"layer = {layer + 1}: it takes a whole number.")
+    return draw_block(arch, name, int(layer), rendering)

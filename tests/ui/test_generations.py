@@ -1,5 +1,6 @@
 """The Generations tab: every model, every figure with its source, drawings, changes."""
 
+import json
 import re
 import shutil
 from xml.etree import ElementTree
@@ -11,6 +12,7 @@ from explorer.catalogue.catalogue import DATA, load_catalogue
 from explorer.catalogue.errors import ExplorerError
 from explorer.catalogue.record import facts_of
 from explorer.ui import changes, drawings, models_table
+from explorer.ui.budget.endpoints import Endpoints
 from explorer.ui.cards.changes import comparison, lineage_card
 from explorer.ui.cards.fields import FIELDS, GROUPS, fact_names, fields_by_group
 from explorer.ui.cards.model import model_facts, model_head
@@ -18,6 +20,8 @@ from explorer.ui.cards.values import compact, number, share, shown, signed, toke
 from explorer.ui.costs import Cost, cost
 from explorer.ui.diagram import part_card
 from explorer.ui.generations import compare, config, model, table
+from explorer.ui.methods import one
+from explorer.ui.search_box import Handlers as Search
 
 CATALOGUE = load_catalogue()
 MODELS = list(CATALOGUE.models.values())
@@ -87,7 +91,7 @@ def test_the_models_endpoint_refuses_an_unknown_generation_with_the_nearest_one(
     assert type(told.value).__name__ == "Error"
 
 
-def test_a_model_added_as_one_file_is_in_table_card_drawing_and_comparison(tmp_path):
+def test_a_model_added_as_one_file_is_found_everywhere(tmp_path):
     shutil.copytree(DATA, tmp_path / "data")
     folder = tmp_path / "data" / "models"
     text = (folder / "llama-3.1-8b.toml").read_text(encoding="utf-8")
@@ -98,10 +102,26 @@ def test_a_model_added_as_one_file_is_in_table_card_drawing_and_comparison(tmp_p
     head, facts = model.Handlers(catalogue).card("llama-9")
     assert "<b>Nine</b>" not in head + facts
     assert "Llama 9 &lt;b&gt;Nine" in head
-    svg, _, _ = model.Handlers(catalogue).drawing("llama-9", "block", 1)
-    assert ElementTree.fromstring(svg).tag.endswith("svg")
+    for level in ("model", "block"):
+        svg, _, _ = model.Handlers(catalogue).drawing("llama-9", level, 1)
+        assert "Llama 9 &lt;b&gt;Nine" in svg
+        assert ElementTree.fromstring(svg).tag.endswith("svg")
     compared, _ = compare.Handlers(catalogue).compare(["llama-2-7b", "llama-9"], False)
     assert "Llama 9" in compared
+    figure, _ = table.Handlers(catalogue).timeline("light")
+    assert any("Llama 9" in text for trace in figure.data for text in trace.hovertext)
+    ask = Endpoints(catalogue)
+    budget = ask.budget({"model": "llama-9", "method": "lora", "r": 16})
+    assert budget["params"]["total"] == 8_030_261_248
+    rows = ask.budget_matrix({"model": "llama-9"}, "models")
+    assert "llama-9" in {row["model"] for row in rows}
+    on_methods = one.Handlers(catalogue).trainable_parameters("lora", "llama-9", "r=16")
+    assert on_methods["total"] == 6_815_744
+    found = Search(catalogue).search("llama nine")
+    assert found[0]["id"] == "llama-9"
+    html = Search(catalogue).hits("nine")
+    assert "model=llama-9" in html
+    assert "<b>" not in html
 
 
 @pytest.mark.parametrize("found", SHAPED, ids=lambda m: m.id)
@@ -221,11 +241,57 @@ def test_a_pasted_config_is_drawn_and_counted():
     assert slider["maximum"] == 16
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"model_type": "gpt2"}', "[" * 100_000])
-def test_a_broken_config_is_a_sentence(text):
-    with pytest.raises(Exception, match=r"\w") as told:
+def edited(**changes):
+    return json.dumps(config.EXAMPLE | changes)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (None, "not valid JSON"),
+        ("", "not valid JSON"),
+        ("hello", "not valid JSON"),
+        ("[]", "is a JSON object"),
+        ('{"model_type": "gpt2"}', "gpt2"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"hidden_size": ' + "9" * 5000 + "}", "thousands of digits"),
+        ('{"a": "' + "x" * 5_000_000 + '"}', "at most 1,000,000"),
+        (edited(hidden_size=float("nan")), "holds NaN"),
+        (edited(rope_theta=float("inf")), "holds Infinity"),
+        (edited(hidden_size=[2048]), r"hidden_size = \[2048\]: it takes a whole number"),
+        (edited(num_hidden_layers={}), "num_hidden_layers"),
+        (edited(vocab_size=-1), "vocab_size = -1"),
+        (edited(num_attention_heads=0), "num_attention_heads = 0"),
+        (edited(num_hidden_layers=True), "num_hidden_layers = True"),
+        (edited(num_hidden_layers=10**9), "from 1 to 10000"),
+        (edited(rope_scaling=[1, 2]), "an object or null"),
+        (edited(rope_scaling={"rope_type": "llama3", "factor": -8}), "factor = -8"),
+        (edited(model_type="<script>alert(1)</script>"), "counts LLaMAs only"),
+    ],
+)
+def test_a_broken_config_is_a_sentence(text, sentence):
+    with pytest.raises(Exception, match=sentence) as told:
         config.drawing("config", text, "block", 1)
     assert type(told.value).__name__ == "Error"
+    assert len(str(told.value)) < 400
+
+
+@pytest.mark.parametrize("level", ["model", "block"])
+def test_html_in_a_pasted_config_stays_text(level):
+    text = edited(
+        hidden_act="<script>alert(1)</script>",
+        rope_scaling={"rope_type": "<img src=x onerror=alert(1)>", "factor": 8.0},
+    )
+    card, svg, _, _ = config.drawing("config", text, level, 1)
+    for page in (card, svg):
+        assert "<script" not in page
+        assert "<img" not in page
+    assert ElementTree.fromstring(svg).tag.endswith("svg")
+
+
+def test_a_layer_that_is_no_whole_number_is_a_sentence():
+    with pytest.raises(Exception, match=r"layer = 1\.5: it takes a whole number"):
+        config.config_diagram(edited(), "block", 1.5)
 
 
 def test_values_are_worded_for_readers():

@@ -58,6 +58,32 @@ def test_a_search_that_is_too_long_is_a_sentence():
         INDEX.find("a" * (LONGEST + 1))
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "<img src=x onerror=alert(1)>",
+        "\u202elora",
+        "مرحبا",
+        "🦙🦙",
+        "' OR 1=1",
+        "((((",
+        "\x00",
+        "\ud800",
+    ],
+)
+def test_whatever_is_typed_is_answered_and_stays_text(words):
+    html = Handlers(CATALOGUE).hits(words)
+    html.encode("utf-8")
+    assert "<img" not in html
+    assert html.startswith(("<ul", "<p"))
+
+
+def test_a_search_of_many_characters_is_a_sentence_in_the_box_too():
+    with pytest.raises(Exception, match=f"at most {LONGEST}") as told:
+        Handlers(CATALOGUE).hits("a" * 100_000)
+    assert type(told.value).__name__ == "Error"
+
+
 def test_the_box_shows_hits_as_links_and_escapes_what_was_typed():
     handlers = Handlers(CATALOGUE)
     html = handlers.hits("adapter")

@@ -65,7 +65,7 @@ def drawing(view: str, text: str, level: str, layer: int) -> tuple[str, str, str
     """Figures, drawing, details box, and the slider with as many steps as layers."""
     if view != "config":
         return gr.skip(), gr.skip(), gr.skip(), gr.skip()
-    arch = architecture_from_text(text)
+    arch = architecture_from_text(text or "")
     layer = min(layer, arch.num_hidden_layers)
     svg = drawings.draw(arch, NAME, level, layer - 1)
     layers = arch.num_hidden_layers
