@@ -8,6 +8,7 @@ from explorer.lab.engine import Engine
 from explorer.lab.runs import find_run
 
 POLL = 0.2  # seconds
+PATIENCE = 5.0  # seconds
 
 
 def follow(engine: Engine, run_id: str) -> None:
@@ -23,8 +24,17 @@ def follow(engine: Engine, run_id: str) -> None:
     except KeyboardInterrupt:
         engine.stop(run_id)
         raise
+    _settle(run_id)
     for event in engine.events(run_id, seen):
         tell(method, event)
+
+
+def _settle(run_id: str) -> None:
+    """A worker that died leaves no result: give the engine the time to write why it died."""
+    waited = 0.0
+    while find_run(run_id).result is None and waited < PATIENCE:
+        time.sleep(POLL)
+        waited += POLL
 
 
 def tell(method: str, event: dict[str, Any]) -> None:

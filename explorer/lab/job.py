@@ -43,6 +43,7 @@ class TrainJob(Record):
     seed: int = Field(default=0, ge=0, lt=2**31)
     max_length: int = Field(default=256, ge=8, le=131_072)  # tokens of prompt and answer
     max_new_tokens: int = Field(default=48, ge=1, le=4096)  # longest answer in the evaluation
+    heldout_rows: int | None = Field(default=None, ge=1)  # asked, of the task's; None: all
     evaluate_every: int | None = Field(default=None, ge=1)  # steps between held-out evaluations
     watch_every: int | None = Field(default=None, ge=1)  # between looks at the held-out loss
     seconds: float | None = Field(default=None, ge=5, le=86_400)  # the run's; `steps` at most

@@ -1,6 +1,7 @@
 import os
 import shutil
 from collections import namedtuple
+from pathlib import Path
 
 import pytest
 
@@ -71,7 +72,7 @@ def test_a_full_disk_counts_as_the_limit_does(kept, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(0, 0, free[0]))
 
     def freeing(path, ignore_errors=False):
-        free[0] += MIB if os.path.isdir(path) else 0
+        free[0] += MIB if Path(path).is_dir() else 0
         real(path, ignore_errors=ignore_errors)
 
     monkeypatch.setattr(shutil, "rmtree", freeing)

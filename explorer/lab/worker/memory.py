@@ -5,12 +5,20 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import psutil
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
 from explorer.lab.worker.view import nbytes, storages
+
+
+def device_bytes(device: torch.device) -> int:
+    """All the memory that a device has, in use or not."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[1]
+    return psutil.virtual_memory().total
 
 
 class Allocations(TorchDispatchMode):

@@ -18,6 +18,7 @@ from explorer.lab.worker.ending import Ending, HopelessError
 from explorer.lab.worker.evaluate import HeldOut, encode_rows, evaluate
 from explorer.lab.worker.forgetting import Knowledge, probe_knowledge
 from explorer.lab.worker.inside import look_inside
+from explorer.lab.worker.memory import device_bytes
 from explorer.lab.worker.report import Report
 from explorer.lab.worker.shelf import Loaded, Shelf
 from explorer.lab.worker.text import Encoded, collate, pad_id
@@ -27,7 +28,8 @@ from explorer.methods.attach import attach
 
 WATCHED_ROWS = 16
 INSIDE_ROWS = 8
-OUT_OF_MEMORY = "out of memory: take a smaller batch, a shorter max_length or a quantized base"
+SMALLER = "take a smaller batch, a shorter max_length or a quantized base"
+OUT_OF_MEMORY = f"out of memory: {SMALLER}"
 
 
 class StopAskedError(Exception):
@@ -99,7 +101,7 @@ class Training:
             )
         return HeldOut(
             task=task.id,
-            rows=task_rows(task.id, "heldout"),
+            rows=task_rows(task.id, "heldout")[: self.job.heldout_rows],
             metric=task.metric,
             system=self.job.system,
             max_length=self.job.max_length,
@@ -142,6 +144,7 @@ class Training:
         privatize(self.model, loaded.model)
         self.trainer = Trainer(self.model, self.job, rows, pad_id(loaded.tokenizer))
         self.report.started(loaded, self.trainer)
+        self._demand_memory(loaded)
         ending = Ending(self.run, self.report, self.trainer, self._watched(loaded, held))
         yield from self._turn()
         for done in self.trainer.steps():
@@ -154,6 +157,15 @@ class Training:
                 for _ in ending.after(done):
                     yield from self._turn()
             yield from self._turn()
+
+    def _demand_memory(self, loaded: Loaded) -> None:
+        """Refuse what is sure not to fit: a system out of memory ends the worker without a word."""
+        needed, there = self.report.result.forecast.get("bytes"), device_bytes(loaded.device)
+        if needed and needed > there:
+            raise ExplorerError(
+                f"Training is forecast to hold {needed / 2**30:.1f} GiB at its peak, and this "
+                f"machine has {there / 2**30:.1f} GiB: {SMALLER}."
+            )
 
     def _watched(self, loaded: Loaded, held: HeldOut) -> list[Encoded]:
         """The held-out rows whose loss is looked at while training goes on."""

@@ -87,12 +87,29 @@ def test_the_base_is_asked_once_for_all_runs(tiny_base, shelf):
     assert before[0]["heldout_loss"] == before[1]["heldout_loss"]
 
 
-def test_the_same_job_gives_the_same_losses(tiny_base, shelf):
-    def losses():
-        run = carry_out(new_run(tiny_base, knobs={"r": 2, "lora_dropout": 0.2}), shelf)
-        return [event["loss"] for event in run.events() if event["kind"] == "step"]
+@pytest.mark.parametrize(
+    ("method", "changes"),
+    [
+        ("lora", {"knobs": {"r": 2, "lora_dropout": 0.2}}),
+        ("qlora", {"knobs": {"r": 2}, "quantization": "nf4"}),
+        ("llama-excitor", {"knobs": {"adapter_layers": 1}}),
+        ("full", {"knobs": {}, "learning_rate": 1e-3}),
+        ("full", {"knobs": {}, "learning_rate": 1e-3, "precision": "bfloat16"}),
+    ],
+)
+def test_the_same_job_gives_the_same_losses(tiny_base, shelf, method, changes):
+    """Others train in between: what they leave behind must not matter, not even full tuning's."""
 
-    assert losses() == pytest.approx(losses(), abs=1e-6)
+    def losses(**given):
+        run = carry_out(new_run(tiny_base, method=method, **changes | given), shelf)
+        assert run.state().name == "done", run.state().reason
+        result = run.result
+        steps = [event["loss"] for event in run.events() if event["kind"] == "step"]
+        return [*steps, result.heldout_loss_base, result.heldout_loss_after]
+
+    first = losses()
+    assert losses(seed=1) != pytest.approx(first, abs=1e-4)
+    assert losses() == pytest.approx(first, abs=1e-6)
 
 
 def test_gates_are_told_for_methods_that_have_them(tiny_base, shelf):
@@ -176,6 +193,17 @@ def test_a_job_that_cannot_be_done_fails_in_a_sentence(tiny_base, shelf, changes
     assert reason in run.state().reason
 
 
+def test_what_is_sure_not_to_fit_is_refused_before_it_takes_the_machine_down(
+    tiny_base, shelf, monkeypatch
+):
+    monkeypatch.setattr(train, "device_bytes", lambda device: 2**16)
+    run = carry_out(new_run(tiny_base), shelf)
+    assert (run.state().name, run.result.steps_done) == ("failed", 0)
+    assert run.state().reason.startswith("Training is forecast to hold 0.0 GiB at its peak, and")
+    assert "take a smaller batch" in run.state().reason
+    assert not run.adapter.exists()
+
+
 def test_what_nobody_foresaw_fails_with_its_name_and_a_trace_in_the_log(
     tiny_base, shelf, monkeypatch
 ):
@@ -186,6 +214,11 @@ def test_what_nobody_foresaw_fails_with_its_name_and_a_trace_in_the_log(
     run = carry_out(new_run(tiny_base), shelf)
     assert run.state().reason == "ZeroDivisionError: by zero"
     assert "Traceback" in run.stderr.read_text()
+
+
+def test_fewer_held_out_rows_are_asked_when_wanted(tiny_base, shelf):
+    run = carry_out(new_run(tiny_base, heldout_rows=2), shelf)
+    assert {event["rows"] for event in run.events() if event["kind"] == "eval"} == {2}
 
 
 def test_held_out_rows_are_asked_in_between_when_wanted(tiny_base, shelf):
