@@ -43,6 +43,7 @@ class Result(BaseModel):
     ended: float
     seconds: float | None = None  # of training alone
     evaluation_seconds: float | None = None
+    diverged: bool | None = None  # whether it failed because a loss or gradient was no number
     steps_done: int = 0
     tokens: int | None = None
     tokens_per_second: float | None = None

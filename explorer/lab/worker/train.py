@@ -22,7 +22,7 @@ from explorer.lab.worker.memory import device_bytes
 from explorer.lab.worker.report import Report
 from explorer.lab.worker.shelf import Loaded, Shelf
 from explorer.lab.worker.text import Encoded, collate, pad_id
-from explorer.lab.worker.trainer import Done, Trainer, checkpoint_activations
+from explorer.lab.worker.trainer import DivergedError, Done, Trainer, checkpoint_activations
 from explorer.lab.worker.view import privatize
 from explorer.methods.attach import attach
 
@@ -57,6 +57,7 @@ class Training:
         except StopAskedError:
             self._end("stopped", f"on request, after step {self.report.result.steps_done}")
         except ExplorerError as error:
+            self.report.result.diverged = isinstance(error, DivergedError) or None
             self._end("failed", str(error))
         except (MemoryError, torch.OutOfMemoryError):
             self._end("failed", OUT_OF_MEMORY)

@@ -171,7 +171,7 @@ def test_divergence_fails_with_its_reason_and_keeps_the_last_good_adapter(
     run = carry_out(new_run(tiny_base, steps=5), shelf)
     assert run.state().name == "failed"
     assert run.state().reason.startswith("the loss became nan at step 3 with learning rate")
-    assert run.result.steps_done == 2
+    assert (run.result.steps_done, run.result.diverged) == (2, True)
     weights = list(load_adapter(loaded, run.adapter).parameters())
     assert all(torch.isfinite(p).all() for p in weights)
 
@@ -189,7 +189,7 @@ def test_divergence_fails_with_its_reason_and_keeps_the_last_good_adapter(
 )
 def test_a_job_that_cannot_be_done_fails_in_a_sentence(tiny_base, shelf, changes, reason):
     run = carry_out(new_run(tiny_base, **changes), shelf)
-    assert run.state().name == "failed"
+    assert (run.state().name, run.result.diverged) == ("failed", None)
     assert reason in run.state().reason
 
 
