@@ -1,5 +1,6 @@
 """A task that a small model learns here: its rows, its metric, its licence and how it was made."""
 
+import datetime as dt
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -13,6 +14,7 @@ class Reached(Record):
     """What one method reached on a task at its defaults: score of the base and after training."""
 
     method: str
+    learning_rate: float = Field(gt=0, le=1, description="the method's default at the time")
     base: float = Field(ge=0, le=1)
     tuned: float = Field(ge=0, le=1)
     low: float = Field(ge=0, le=1, description="of the 95 % interval")
@@ -32,6 +34,7 @@ class Measured(Record):
     """Runs that were made once, with where; shown as that and never in place of a run here."""
 
     where: str = Field(min_length=10, description="machine, base, steps, rows a step, seed")
+    date: dt.date
     reached: tuple[Reached, ...]
 
 
