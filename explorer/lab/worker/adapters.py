@@ -7,7 +7,7 @@ from pathlib import Path
 from peft import PeftModel, get_peft_model_state_dict
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from explorer.catalogue.errors import ExplorerError
@@ -62,20 +62,44 @@ def load_adapter(loaded: Loaded, folder: Path) -> nn.Module:
         return _with_tensors(model, loaded.model, folder / TENSORS).eval()
     if not (folder / CONFIG).is_file():
         raise AdapterError(f"{folder.parent.name} has no adapter: it ended before one was saved.")
+    return put_on(model, folder, loaded.base.id)
+
+
+def put_on(model: PreTrainedModel, folder: Path, base: str) -> PeftModel:
+    """The peft adapter of a folder on a view of its base, in evaluation mode.
+
+    Raises AdapterError when it does not fit.
+    """
     try:
         adapted = PeftModel.from_pretrained(model, str(folder)).eval()
-        _demand_all_tensors(adapted, folder / WEIGHTS, loaded.base.id)
+        wanted = get_peft_model_state_dict(adapted, save_embedding_layers=False)
+        _demand_all_tensors(wanted, folder / WEIGHTS, base)
+        _map_tensors(adapted, wanted, folder / WEIGHTS)
         return adapted
     except ExplorerError:
         raise
     except (RuntimeError, ValueError, KeyError, SafetensorError, json.JSONDecodeError) as error:
         first = str(error).strip().splitlines()[0]
-        raise AdapterError(f"The adapter does not fit {loaded.base.id}: {first}") from error
+        raise AdapterError(f"The adapter does not fit {base}: {first}") from error
 
 
-def _demand_all_tensors(model: PeftModel, path: Path, base: str) -> None:
+def _map_tensors(model: PeftModel, wanted: dict[str, Tensor], path: Path) -> None:
+    """Let the adapter's numbers be the file's pages, which the system may drop and read again.
+
+    Rows of a comparison stack the numbers, and then no second copy is held beside the stacks. On
+    a GPU the adapter keeps the copy that it needs there.
+    """
+    own = {parameter.data_ptr(): parameter for parameter in model.parameters()}
+    for name, tensor in load_file(path).items():
+        parameter = own.get(wanted[name].data_ptr())
+        if parameter is None or parameter.device != tensor.device:
+            continue
+        if (parameter.shape, parameter.dtype) == (tensor.shape, tensor.dtype):
+            parameter.data = tensor
+
+
+def _demand_all_tensors(wanted: dict[str, Tensor], path: Path, base: str) -> None:
     """peft only warns of tensors that are missing or that nothing takes; here that is refused."""
-    wanted = get_peft_model_state_dict(model, save_embedding_layers=False)
     with safe_open(path, "pt") as file:
         given = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  # not a dict
     shapes = {name: tuple(tensor.shape) for name, tensor in wanted.items()}

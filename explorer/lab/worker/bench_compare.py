@@ -8,13 +8,15 @@ six costs before any adapter does anything.
 """
 
 import argparse
+import gc
 import json
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -31,11 +33,14 @@ from transformers import (
 )
 
 from explorer.lab.bases import EMBEDDED, BaseMissingError, find_base
+from explorer.lab.worker.adapters import put_on, save_adapter
 from explorer.lab.worker.bench_methods import SHAPE, note
 from explorer.lab.worker.precision import choose_dtype, set_threads
 from explorer.lab.worker.rows import Column, Part, Request, Sampling, Token, decode
+from explorer.lab.worker.rows.joined import lay_side_by_side
 from explorer.lab.worker.rows.lanes import make_lanes
 from explorer.lab.worker.view import nbytes, view
+from explorer.lab.worker.view import storages as base_storages
 from explorer.methods.attach import attach
 
 LINEARS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -112,7 +117,9 @@ def _column(title: str, base: PreTrainedModel) -> Column:
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data + 0.02 * torch.randn_like(parameter)
-    return Column(title, base, (Part(model),))
+    with tempfile.TemporaryDirectory() as made:  # as a run's adapter is saved and loaded
+        save_adapter(model, Path(made) / "adapter", "base")
+        return Column(title, base, (Part(put_on(view(base), Path(made) / "adapter", "base")),))
 
 
 def load(device: torch.device) -> tuple[str, PreTrainedModel, PreTrainedTokenizerBase]:
@@ -131,7 +138,9 @@ def load(device: torch.device) -> tuple[str, PreTrainedModel, PreTrainedTokenize
         words = {f"w{i}": i for i in range(SHAPE["vocab_size"])}
         tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel(words)))
     base.generation_config.eos_token_id = tokenizer.eos_token = None
-    return name, base.requires_grad_(False).eval(), tokenizer
+    base.requires_grad_(False).eval()
+    lay_side_by_side(base)  # as the worker does with every base
+    return name, base, tokenizer
 
 
 def answered(
@@ -146,19 +155,53 @@ def answered(
 
 
 def memory(columns: Sequence[Column], request: Request) -> dict[str, int]:
-    """Bytes of the base, of what the adapters add to it, of their stacks and of the caches."""
+    """Bytes of the base, of what the adapters add to it, of their stacks and of the caches.
+
+    `held` is what a comparison holds beside the base, found among all tensors that there are: the
+    stacks, the caches, and of the adapters' own tensors those that are no pages of a file.
+    """
+    base = columns[0].base
+    together = nn.ModuleList([base, *(part.model for one in columns for part in one.parts)])
     (lane,) = make_lanes(columns)
     ids = torch.tensor(list(request.prompt_ids), device=lane.base.device)
     for _ in lane.runner.prefill(ids, request.sampling.max_new_tokens):
         pass
-    base = columns[0].base
-    together = nn.ModuleList([base, *(part.model for one in columns for part in one.parts)])
     return {
         "base": nbytes(base),
         "adapters": nbytes(together) - nbytes(base),
         "stacks": lane.runner.stack_bytes,
         "caches": lane.runner.cache_bytes,
+        "held": held_beside(base),
     }
+
+
+def held_beside(base: nn.Module) -> int:
+    """Bytes of all tensors alive but those of `base` and those that are pages of a file."""
+    places = [range(*(int(end, 16) for end in line.split()[0].split("-"))) for line in _mapped()]
+    storages = {storage.data_ptr(): storage.nbytes() for storage in _alive()}
+    for storage in base_storages(base):
+        storages.pop(storage.data_ptr(), None)
+    return sum(
+        size for place, size in storages.items() if not any(place in pages for pages in places)
+    )
+
+
+def _alive() -> Iterator[torch.UntypedStorage]:
+    """The storage of every tensor that Python knows of."""
+    gc.collect()
+    for thing in gc.get_objects():
+        if issubclass(type(thing), torch.Tensor) and thing.device.type != "meta":
+            yield thing.untyped_storage()
+
+
+def _mapped() -> list[str]:
+    """The lines of this process's memory map that are files of tensors; none but on Linux."""
+    maps = Path("/proc/self/maps")
+    return (
+        [line for line in maps.read_text().splitlines() if ".safetensors" in line]
+        if (maps.exists())
+        else []
+    )
 
 
 def _ratio(taken: list[Timing], baseline: list[Timing]) -> float:

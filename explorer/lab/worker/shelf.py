@@ -19,6 +19,7 @@ from explorer.lab.bases import find_base, stored_quantization, verify
 from explorer.lab.job import Precision, Quantization
 from explorer.lab.setup import converted
 from explorer.lab.worker.precision import choose_dtype
+from explorer.lab.worker.rows.joined import lay_side_by_side
 from explorer.lab.worker.view import view
 from explorer.methods.quantization import prepare_quantized, quantized_linears
 
@@ -95,6 +96,7 @@ class Shelf:
             **options,
         )
         model.requires_grad_(False).eval()
+        lay_side_by_side(model)
         model.get_output_embeddings().register_forward_pre_hook(in_one_piece)
         if quantization != "none":
             prepare_quantized(model)

@@ -4,6 +4,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from explorer.lab.worker.rows import Column, Part
+from explorer.lab.worker.rows.joined import lay_side_by_side
 from explorer.lab.worker.view import privatize, view
 from explorer.methods.attach import attach
 from tests.methods import contract
@@ -32,6 +33,7 @@ def tiny_base(shape="gqa", seed=0, **changes):
             torch.nn.init.normal_(parameter, mean=1.0 if "norm" in name else 0.0, std=0.2)
         else:
             parameter.data.mul_(4)  # so that attention is not flat
+    lay_side_by_side(base)  # as the worker does; not those of "wide", which have biases
     return base.requires_grad_(False)
 
 

@@ -240,7 +240,7 @@ class RowAttention:
         prompts = self.prompts
         rows = slice(prompts.start, prompts.stop)
         beside = self._attend_by_groups(query[rows], prompts.keys, prompts.values, prompts.mask)
-        heads[rows].add_(beside.mul_(prompts.gate))
+        heads[rows].addcmul_(beside, prompts.gate)
 
 
 def causal_mask(length: int, past: int, device: torch.device) -> Tensor:
@@ -277,7 +277,7 @@ def stack_prompts(forms: Sequence[PromptForm | None]) -> Prompts | None:
 
 def stack_excitors(forms: Sequence[ExcitorForm | None], heads: int) -> Excitors | None:
     """The extra keys of a segment, whose rows all have them or have none."""
-    given = [form for form in forms if form is not None]
+    given = [form.rounded() for form in forms if form is not None]
     if not given:
         return None
     own_heads, _, width = given[0].prompt.shape

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import rms_norm
 from transformers import LlamaForCausalLM
 
 from explorer.lab.worker.rows.attention import RowAttention
@@ -24,12 +25,10 @@ class RowNorm:
             self.weight = stacked(own, norm.weight.dtype)
 
     def __call__(self, x: Tensor) -> Tensor:
-        if self.weight is None:
-            return self.norm(x)
-        wide = x.to(torch.float32)
-        variance = wide.pow(2).mean(-1, keepdim=True)
-        wide = wide * torch.rsqrt(variance + self.norm.variance_epsilon)
-        return self.weight * wide.to(x.dtype)
+        if self.weight is None and x.shape[0] == 1:
+            return self.norm(x)  # a row alone is the base bit for bit
+        wide = rms_norm(x.to(torch.float32), x.shape[-1:], eps=self.norm.variance_epsilon)
+        return wide.to(x.dtype).mul_(self.norm.weight if self.weight is None else self.weight)
 
 
 class RowLayer:

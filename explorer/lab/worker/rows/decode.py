@@ -164,11 +164,12 @@ class _LaneAnswer:
     @torch.inference_mode()
     def tell(self) -> list[Event]:
         """Choose a token a row and tell it; rows whose answer is complete leave."""
-        self.chosen = self.chooser(self.logits)
-        total = self.logits.float().logsumexp(dim=-1, keepdim=True)
-        chosen = self.logits.gather(1, self.chosen[:, None]).float() - total
+        logits = self.logits.float()  # once for all that follows
+        self.chosen = self.chooser(logits)
+        total = logits.logsumexp(dim=-1, keepdim=True)
+        chosen = logits.gather(1, self.chosen[:, None]) - total
         ids, logprobs = self.chosen.tolist(), chosen[:, 0].tolist()
-        others = self._alternatives(total)
+        others = self._alternatives(logits, total)
         self.counts += 1
         events: list[Event] = []
         left = []
@@ -190,13 +191,12 @@ class _LaneAnswer:
         self._keep(left)
         return events
 
-    def _alternatives(self, total: Tensor) -> list[tuple[tuple[int, float], ...]]:
+    def _alternatives(self, logits: Tensor, total: Tensor) -> list[tuple[tuple[int, float], ...]]:
         if not self.request.alternatives:
             return [()] * len(self.lane.columns)
-        count = min(self.request.alternatives, self.logits.shape[-1])
-        values, ids = self.logits.topk(count, dim=-1)
-        logprobs = values.float() - total
-        pairs = zip(ids.tolist(), logprobs.tolist(), strict=True)
+        count = min(self.request.alternatives, logits.shape[-1])
+        values, ids = logits.topk(count, dim=-1)
+        pairs = zip(ids.tolist(), (values - total).tolist(), strict=True)
         return [tuple(zip(*row, strict=True)) for row in pairs]
 
     def _keep(self, rows: list[int]) -> None:

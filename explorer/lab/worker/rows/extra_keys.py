@@ -62,7 +62,7 @@ def stack_biases(forms: Sequence[ExcitorForm | None], heads: int, scaling: float
 
     Rows whose extra keys are rotated are left to `attention`.
     """
-    given = {row: f for row, f in enumerate(forms) if f is not None and not f.rotate}
+    given = {r: f.rounded() for r, f in enumerate(forms) if f is not None and not f.rotate}
     if not given:
         return None
     start, stop = min(given), max(given) + 1

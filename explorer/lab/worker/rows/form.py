@@ -2,7 +2,7 @@
 
 A linear of the base, y = W x + b, becomes for this row
 
-    y = post ⊙ (W (pre ⊙ x) + b) + up down x + add
+    y = post ⊙ (W (pre ⊙ x) + b) + scale · up down x + add
 
 which covers LoRA, DoRA, IA3, added biases and both variants of LLaMA-Adapter V2. Norms get a
 weight of their own; attention gets prompts beside the softmax (LLaMA-Adapter), extra keys inside it
@@ -23,13 +23,17 @@ class NoRowFormError(ExplorerError):
 
 @dataclass(frozen=True)
 class LinearForm:
-    """pre [in], post [out], add [out], down [r, in] and up [out, r]; None where nothing happens."""
+    """pre [in], post [out], add [out], down [r, in] and up [out, r]; None where nothing happens.
+
+    The tensors may be an adapter's own, which are not to be written into; `scale` is that of `up`.
+    """
 
     pre: Tensor | None = None
     post: Tensor | None = None
     add: Tensor | None = None
     down: Tensor | None = None
     up: Tensor | None = None
+    scale: float = 1.0
 
     @property
     def low_rank_only(self) -> bool:
@@ -38,8 +42,8 @@ class LinearForm:
     def to(self, dtype: torch.dtype) -> "LinearForm":
         """The form with every tensor in another type."""
         parts = {name: getattr(self, name) for name in ("pre", "post", "add", "down", "up")}
-        return LinearForm(
-            **{k: part if part is None else part.to(dtype) for k, part in parts.items()}
+        return replace(
+            self, **{k: part if part is None else part.to(dtype) for k, part in parts.items()}
         )
 
     def at(self, strength: float) -> "LinearForm":
@@ -51,7 +55,8 @@ class LinearForm:
             post=None if self.post is None else 1 + strength * (self.post - 1),
             add=None if self.add is None else strength * self.add,
             down=self.down,
-            up=None if self.up is None else strength * self.up,
+            up=self.up,
+            scale=strength * self.scale,
         )
 
 
@@ -73,7 +78,7 @@ class ExcitorForm:
     """Keys k + gate ⊙ softmax(up down x Pᵀ/√w) P, with P [heads, K, w], gate [H or 1].
 
     `heads` is H and w = h for attention per head, or 1 and H·h over the full width. down [r, d],
-    up [H·h, r].
+    up [H·h, r]. The tensors are the adapter's own; it acts with them rounded to `dtype`.
     """
 
     prompt: Tensor
@@ -81,6 +86,12 @@ class ExcitorForm:
     up: Tensor
     gate: Tensor
     rotate: bool
+    dtype: torch.dtype
+
+    def rounded(self) -> "ExcitorForm":
+        """The form with tensors of its own in the type that it acts in."""
+        names = ("prompt", "down", "up", "gate")
+        return replace(self, **{name: getattr(self, name).to(self.dtype) for name in names})
 
 
 @dataclass(frozen=True)
@@ -136,5 +147,5 @@ def _side_by_side(one: LinearForm, other: LinearForm) -> LinearForm:
     wide = torch.promote_types(one.down.dtype, other.down.dtype)
     return LinearForm(
         down=torch.cat((one.down.to(wide), other.down.to(wide))),
-        up=torch.cat((one.up.to(wide), other.up.to(wide)), dim=1),
+        up=torch.cat([part.scale * part.up.to(wide) for part in (one, other)], dim=1),
     )

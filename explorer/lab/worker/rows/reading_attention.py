@@ -94,13 +94,7 @@ def _excitor(layer: LlamaExcitorLayer, adapter: str) -> ExcitorForm:
     )
     gate = layer.strength[adapter] * _squash(gate, config.activation)
     prompt = split_heads(prompt, attention.head_dim if config.per_head else prompt.shape[-1])
-    return ExcitorForm(
-        prompt=prompt.to(dtype),
-        down=down.to(dtype),
-        up=up.to(dtype),
-        gate=gate.to(dtype),
-        rotate=config.rotate,
-    )
+    return ExcitorForm(prompt, down, up, gate, rotate=config.rotate, dtype=dtype)
 
 
 def _adaption_prompt(name: str, module: AdaptedAttention) -> PromptForm:

@@ -78,7 +78,7 @@ def _lora(name: str, layer: LoraLayer, adapter: str) -> LinearForm:
     bias = layer.lora_B[adapter].bias
     if variant is None:
         add = None if bias is None else scaling * bias.detach()
-        return LinearForm(down=down, up=scaling * up, add=add)
+        return LinearForm(down=down, up=up, scale=scaling, add=add)
     if type(variant) is not DoraLinearVariant or bias is not None:
         raise NoRowFormError(f"{name} has the LoRA variant {type(variant).__name__}.")
     return _dora(layer, adapter, down, scaling * up)

@@ -57,13 +57,15 @@ def row_order(forms: Sequence[RowForm]) -> list[int]:
 
 
 def _sharing(form: RowForm) -> tuple[int, ...]:
-    low_rank = sum(part.down is not None for part in form.linears.values())
+    ranks = [part.down.shape[0] for part in form.linears.values() if part.down is not None]
+    low_rank = len(ranks)
     kinds = {_excitor_kind(excitor) for excitor in form.excitors.values()}
     kind = min(kinds) if kinds else (False, 0)
     prefix = form.prefix.length if form.prefix else 0
     prompts = len(form.prompts)
     # low-rank rows end where rows with prompts begin, so that rows with both stand at the border
-    return prefix, *kind, len(form.excitors), prompts, -low_rank if prompts else low_rank
+    border = -low_rank if prompts else low_rank
+    return prefix, *kind, len(form.excitors), prompts, border, max(ranks, default=0)
 
 
 def _kind(form: RowForm, layer: int) -> tuple[int, tuple[bool, int] | None]:
