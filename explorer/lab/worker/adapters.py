@@ -91,11 +91,20 @@ def _map_tensors(model: PeftModel, wanted: dict[str, Tensor], path: Path) -> Non
     """
     own = {parameter.data_ptr(): parameter for parameter in model.parameters()}
     for name, tensor in load_file(path).items():
+        _demand_numbers(name, tensor)
         parameter = own.get(wanted[name].data_ptr())
         if parameter is None or parameter.device != tensor.device:
             continue
         if (parameter.shape, parameter.dtype) == (tensor.shape, tensor.dtype):
             parameter.data = tensor
+
+
+def _demand_numbers(name: str, tensor: Tensor) -> None:
+    if not tensor.isfinite().all():
+        raise AdapterError(
+            f"The adapter's tensor {name} holds NaN or infinite values, so nothing can be computed "
+            "with it. A training run whose loss became NaN leaves such an adapter behind."
+        )
 
 
 def _demand_all_tensors(wanted: dict[str, Tensor], path: Path, base: str) -> None:
@@ -120,6 +129,7 @@ def _with_tensors(model: PreTrainedModel, base: PreTrainedModel, path: Path) -> 
     for name, tensor in tensors.items():
         if name not in parameters or parameters[name].shape != tensor.shape:
             raise AdapterError(f"The trained tensors do not fit the base: {name} differs.")
+        _demand_numbers(name, tensor)
         parameters[name].requires_grad_(True)
     privatize(model, base)
     for name, tensor in tensors.items():

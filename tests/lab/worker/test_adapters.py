@@ -1,4 +1,7 @@
 import json
+import shutil
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -101,3 +104,30 @@ def test_every_saved_adapter_has_all_its_tensors(loaded, tmp_path, method):
     model = attach(loaded.view(), method, contract.TINY.get(method, {}))
     save_adapter(model, tmp_path / "adapter", "b")
     load_adapter(loaded, tmp_path / "adapter")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_an_adapter_that_holds_no_numbers_is_refused(loaded, tmp_path, method, value):
+    save_adapter(trained(loaded, method), tmp_path / "adapter", "b")
+    (path,) = (tmp_path / "adapter").glob("*.safetensors")
+    tensors = load_file(path)
+    name = max(tensors)
+    tensors[name].view(-1)[-1] = value
+    save_file(tensors, path, {"format": "pt"})
+    with pytest.raises(AdapterError, match=r"holds NaN or infinite values"):
+        load_adapter(loaded, tmp_path / "adapter")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/maps")
+def test_an_adapter_s_numbers_are_pages_of_its_file_and_outlive_it(loaded, tmp_path):
+    model = trained(loaded, "lora")
+    save_adapter(model, tmp_path / "adapter", "b")
+    again = load_adapter(loaded, tmp_path / "adapter")
+    lines = [line for line in Path("/proc/self/maps").read_text().splitlines() if ".safet" in line]
+    pages = [range(*(int(end, 16) for end in line.split()[0].split("-"))) for line in lines]
+    own = [p for name, p in again.named_parameters() if "lora_" in name]
+    assert own
+    assert all(any(p.data_ptr() in page for page in pages) for p in own)
+    shutil.rmtree(tmp_path / "adapter")  # a visitor deletes the run in the meantime
+    assert torch.allclose(logits(again), logits(model), atol=1e-6)

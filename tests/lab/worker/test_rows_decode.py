@@ -8,6 +8,7 @@ from transformers import Llama4ForCausalLM, Llama4TextConfig, PreTrainedTokenize
 from explorer.lab.worker.rows import (
     Column,
     Finished,
+    NoNumberError,
     Part,
     PromptError,
     Read,
@@ -356,3 +357,12 @@ def test_columns_may_share_an_adapter(base, tokenizer):
     assert told[0] == told[4]
     assert told[1] == told[2]
     assert told[1] != told[3]
+
+
+def test_a_column_that_overflows_is_named_instead_of_told_as_numbers(base, tokenizer):
+    huge = column(base, "lora")
+    for name, parameter in huge.parts[0].model.named_parameters():
+        if "lora_" in name:
+            parameter.data.fill_(3e38)
+    with pytest.raises(NoNumberError, match=r"'lora' gives no numbers at token 1"):
+        answers([Column("b", base), huge], Request(text().tolist()), tokenizer)

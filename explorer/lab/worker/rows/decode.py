@@ -22,6 +22,10 @@ class PromptError(ExplorerError):
     """A prompt that cannot be answered."""
 
 
+class NoNumberError(ExplorerError):
+    """A column whose probabilities cannot be computed."""
+
+
 @dataclass(frozen=True)
 class Read:
     """So many of the prompt's tokens have been read, summed over the batches."""
@@ -85,14 +89,16 @@ def decode(
 
     Each `next` runs at most one chunk of the prompt or one token of one batch. Rows that have
     ended leave the batch. Raises PromptError for a prompt that is empty or longer than a base
-    takes, NoRowFormError for a mix that cannot be added up.
+    takes, NoRowFormError for a mix that cannot be added up, NoNumberError for a column whose logits
+    overflow.
     """
     lanes = make_lanes(columns)
     lengths = [len(request.prompt_of(place)) for place in range(len(columns))]
     rooms = (_room(lane.base, length) for lane in lanes for length in lengths)
     limit = min(*rooms, request.sampling.max_new_tokens)
     draws = Draws(request.seed)
-    answers = [_LaneAnswer(lane, request, draws, limit, tokenizer) for lane in lanes]
+    names = [column.name for column in columns]
+    answers = [_LaneAnswer(lane, request, draws, limit, tokenizer, names) for lane in lanes]
     total = sum(answer.prompt_ids.shape[-1] for answer in answers)
     read = 0
     for answer in answers:
@@ -135,8 +141,10 @@ class _LaneAnswer:
         draws: Draws,
         limit: int,
         tokenizer: PreTrainedTokenizerBase,
+        names: Sequence[str],
     ) -> None:
         self.lane, self.request, self.limit = lane, request, limit
+        self.names = names
         self.ends = end_tokens(lane.base, tokenizer)
         device = lane.base.device
         prompts = [torch.tensor(request.prompt_of(place), device=device) for place in lane.columns]
@@ -167,6 +175,7 @@ class _LaneAnswer:
         logits = self.logits.float()  # once for all that follows
         self.chosen = self.chooser(logits)
         total = logits.logsumexp(dim=-1, keepdim=True)
+        self._demand_numbers(total)
         chosen = logits.gather(1, self.chosen[:, None]) - total
         ids, logprobs = self.chosen.tolist(), chosen[:, 0].tolist()
         others = self._alternatives(logits, total)
@@ -190,6 +199,15 @@ class _LaneAnswer:
                 left.append(row)
         self._keep(left)
         return events
+
+    def _demand_numbers(self, total: Tensor) -> None:
+        fine = total[:, 0].isfinite().tolist()
+        if not all(fine):
+            name = self.names[self.lane.columns[fine.index(False)]]
+            raise NoNumberError(
+                f"{name!r:.80} gives no numbers at token {self.counts + 1}: what its adapter adds "
+                "is too large to be computed with. Try a smaller strength."
+            )
 
     def _alternatives(self, logits: Tensor, total: Tensor) -> list[tuple[tuple[int, float], ...]]:
         if not self.request.alternatives:
