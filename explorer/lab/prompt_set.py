@@ -11,7 +11,7 @@ from explorer.catalogue.errors import ExplorerError, unknown
 from explorer.catalogue.task import Metric
 from explorer.lab.datasets import Row, find_task, task_rows
 from explorer.lab.engine import Engine
-from explorer.lab.events import ColumnDone, Failed
+from explorer.lab.events import ColumnDone, Failed, SelfCheck
 from explorer.lab.metrics import SCORERS, interval, score
 from explorer.lab.own_data.upload import read_upload
 from explorer.lab.question import ask_runs
@@ -42,13 +42,17 @@ class Answered:
 
 @dataclass
 class SetResult:
-    """What all columns made of the prompts so far, of which there are `total`."""
+    """What all columns made of the prompts so far, of which there are `total`.
+
+    `checks` are the columns' self-checks at the first prompt.
+    """
 
     name: str
     metric: Metric | None
     columns: tuple[str, ...]
     total: int
     rows: list[Answered] = field(default_factory=list)
+    checks: dict[str, SelfCheck] = field(default_factory=dict)
 
     def scores(self, column: str) -> list[float]:
         """A column's scores, a prompt each."""
@@ -77,6 +81,7 @@ class SetResult:
             "columns": [
                 {"column": column}
                 | dict(zip(("mean", "low", "high"), means[column] or (None,) * 3, strict=True))
+                | {"check": self._check(column)}
                 for column in self.columns
             ],
             "matrix": [
@@ -94,6 +99,10 @@ class SetResult:
                 for row in self.rows
             ],
         }
+
+    def _check(self, column: str) -> dict[str, Any] | None:
+        check = self.checks.get(column)
+        return check.model_dump(exclude={"kind", "column"}) if check else None
 
 
 def held_out_set(task: str, limit: int) -> PromptSet:
@@ -139,7 +148,7 @@ def run_set(
             runs,
             sampling=limits,
             system=options.get("system", prompts.system),
-            self_check=False,
+            self_check=number == 1,
             **{name: value for name, value in options.items() if name != "system"},
         )
         if history:
@@ -154,6 +163,8 @@ def run_set(
                 raise ExplorerError(f"Prompt {number}: {event.reason}")
             if isinstance(event, ColumnDone):
                 answers[event.column] = event.text
+            elif isinstance(event, SelfCheck):
+                result.checks[event.column] = event
         result.rows.append(_answered(row, prompts.metric, answers))
         yield result
 

@@ -167,8 +167,10 @@ def test_a_set_is_asked_scored_and_exported(catalogue):
         "order-extraction", 2, None, "exact-match", [run()], 1.0, *LIMITS, *REST
     )
     assert "2 of 2 prompts" in last[0]
-    assert last[1]["headers"][:3] == ["#", "prompt", "expected"]
-    assert len(last[1]["data"]) == 2
+    assert "✓ KL 0.5" in last[0]
+    assert last[1]["visible"]
+    assert last[1]["value"]["headers"][:3] == ["#", "prompt", "expected"]
+    assert len(last[1]["value"]["data"]) == 2
     text, name = export_set("csv", last[2])
     assert name == "prompt-set.csv"
     assert text.splitlines()[0].startswith("prompt,expected,base,")

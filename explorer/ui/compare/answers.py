@@ -5,9 +5,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from explorer.lab.events import SelfCheck
 from explorer.lab.request import BASE_COLUMN
 from explorer.ui.compare.board import Board, Column
+from explorer.ui.compare.checks import check_mark
 from explorer.ui.compare.differences import parting, word_diff
 from explorer.ui.compare.tokens import alternatives, legend, shifted
 from explorer.ui.markup import element, joined
@@ -64,7 +64,7 @@ def _column(board: Board, place: int, view: str, reference: Column, parts_at: in
         "header",
         element("h3", board.shown_name(place)),
         element("p", about, class_="faint") if about else None,
-        None if board.blind else _mark(column),
+        None if board.blind else check_mark(column.check),
     )
     before = [element("div", turn.content, class_=f"turn {turn.role}") for turn in column.turns]
     question = [element("div", board.prompt, class_="turn user")] if column.turns else []
@@ -105,57 +105,6 @@ def _marked(column: Column, parts_at: int, anchor: str) -> list[Any]:
     text = column.text
     here = element("mark", text[start : start + len(own)] or "⏹", id=anchor, class_="parting")
     return [text[:start], here, text[start + len(own) :]]
-
-
-def _mark(column: Column) -> Markup:
-    check = column.check
-    if check is None:
-        return element("p", "not checked yet", class_="check faint")
-    if column.id == BASE_COLUMN:
-        words = "equals the untouched model" if check.passed else "differs from the untouched model"
-    elif check.note and not check.passed:
-        words = check.note
-    else:
-        words = check.note or ("differs from the base" if check.passed else "failed its check")
-    sign = element("span", "✓" if check.passed else "✗", class_="sign", aria_hidden="true")
-    class_ = "check passed" if check.passed else "check failed"
-    numbers = [
-        element("div", element("dt", name), element("dd", value))
-        for name, value in _numbers(check, column.id == BASE_COLUMN)
-    ]
-    alone = None
-    if check.alone:
-        alone = element("p", f"runs by itself: {check.alone}", class_="badge warn wrap")
-    summary = element("summary", sign, f" {words}", _short(check, column.id == BASE_COLUMN))
-    return joined([element("details", summary, element("dl", *numbers), class_=class_), alone])
-
-
-def _short(check: SelfCheck, base: bool) -> Markup | None:
-    text = f" (KL {check.kl:.3g})" if not base else f" (Δ {check.max_difference:.2g})"
-    return element("span", text, class_="faint")
-
-
-def _numbers(check: SelfCheck, base: bool) -> list[tuple[str, str]]:
-    """What stands behind the mark, name and value."""
-    beside = ("side by side against by itself", f"{check.alone_difference:.2g}")
-    if base:
-        return [
-            (
-                "largest difference of a logit, to the model as loaded",
-                f"{check.max_difference:.2g}",
-            ),
-            beside,
-        ]
-    merged = check.merged_note
-    if check.merged_difference is not None:
-        merged = f"largest difference of a logit {check.merged_difference:.2g}"
-    return [
-        ("first token, KL to the base", f"{check.kl:.4g} nats"),
-        ("‖Δlogits‖", f"{check.norm_difference:.4g}"),
-        ("largest difference of a logit", f"{check.max_difference:.4g}"),
-        beside,
-        ("merged against unmerged", merged),
-    ]
 
 
 def _foot(board: Board, column: Column) -> Markup:

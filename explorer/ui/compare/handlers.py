@@ -190,7 +190,8 @@ class Handlers:
             names = names or self.sets.names(result.columns)
             over = len(result.rows) == result.total
             text = json.dumps(result.plain()) if over else ""
-            yield summary(result, names), table(result, names), text
+            shown = gr.update(value=table(result, names), visible=True)
+            yield summary(result, names), shown, text
 
     def standings(self) -> Any:
         """How the columns stand after the votes."""

@@ -12,6 +12,7 @@ from explorer.ui import views
 from explorer.ui.compare import sets
 from explorer.ui.compare.answers import VIEWS
 from explorer.ui.compare.handlers import Handlers
+from explorer.ui.markup import element
 from explorer.ui.saving import save_buttons
 from explorer.ui.tab import Page
 
@@ -98,10 +99,10 @@ def prompt_set(page: Page, handlers: Handlers, common: list[Component]) -> dict[
     with gr.Row(elem_classes="pick"):
         go = gr.Button("Ask the whole set", variant="primary", scale=1)
         stop = gr.Button("Stop", variant="stop", scale=1)
-    summary = gr.HTML(elem_id="set-summary")
+    summary = gr.HTML(element("p", sets.EXPLANATION, class_="faint"), elem_id="set-summary")
     table = gr.Dataframe(
         value=None, headers=["#", "prompt"], interactive=False, wrap=True, show_label=False,
-        elem_classes="data", elem_id="set-table", max_height=560,
+        elem_classes="data", elem_id="set-table", max_height=560, visible=False,
     )  # fmt: skip
     result = hidden("Set")
     given = [task, limit, upload, metric, *common]

@@ -21,11 +21,16 @@ from explorer.lab.prompt_set import (
     uploaded_set,
 )
 from explorer.lab.words import check
+from explorer.ui.compare.checks import short_check
 from explorer.ui.compare_actions import CompareActions
 from explorer.ui.errors import told
 from explorer.ui.markup import element, joined
 
 KINDS = {"csv": "CSV", "json": "JSON"}
+EXPLANATION = (
+    "Every prompt goes through the base and all adapters chosen above. What comes: each column's "
+    "mean score, wins, ties and losses of every pair, and a table of all answers, to sort and keep."
+)
 
 
 class SetActions:
@@ -55,7 +60,8 @@ class SetActions:
             strength: multiplies every adapter's strength.
 
         Returns:
-            name, metric, prompts, columns (mean, low, high), matrix (wins, ties, losses), rows.
+            name, metric, prompts, columns (mean, low, high, and check at the first prompt),
+            matrix (wins, ties, losses), rows.
         """
         chosen = own_set(prompts, metric, limit) if prompts else held_out_set(task, limit)
         *_, result = self.run(chosen, runs, strength=strength)
@@ -98,23 +104,24 @@ def summary(result: SetResult, names: dict[str, str]) -> Markup:
     head = element("p", f"{result.name}: {count}", class_="race-headline")
     if result.metric is None:
         note = element("p", "Nothing is expected of these prompts, so none is scored.")
-        return joined([head, note])
+        return joined([head, note, _means(result, names)])
     return joined([head, _means(result, names), _matrix(result, names)])
 
 
 def _means(result: SetResult, names: dict[str, str]) -> Markup:
+    """A row a column: its mean with the interval where there are scores, and its self-check."""
+    heads: list[tuple[str, str | None]] = [("column", None)]
+    if result.metric is not None:
+        heads += [(f"mean {result.metric}", "num"), ("95 % interval", "num")]
+    heads.append(("checked at the first prompt", None))
     rows = []
     for column in result.columns:
-        mean, low, high = result.mean(column) or (0.0, 0.0, 1.0)
-        rows.append(
-            element(
-                "tr",
-                element("th", names[column], scope="row"),
-                element("td", f"{mean:.3f}", class_="num"),
-                element("td", f"{low:.2f} to {high:.2f}", class_="num"),
-            )
-        )
-    heads = (("column", None), (f"mean {result.metric}", "num"), ("95 % interval", "num"))
+        cells = [element("th", names[column], scope="row")]
+        if result.metric is not None:
+            mean, low, high = result.mean(column) or (0.0, 0.0, 1.0)
+            cells.append(element("td", f"{mean:.3f}", class_="num"))
+            cells.append(element("td", f"{low:.2f} to {high:.2f}", class_="num"))
+        rows.append(element("tr", *cells, element("td", short_check(result.checks.get(column)))))
     head = element("tr", *(element("th", words, class_=kind) for words, kind in heads))
     table = element("table", element("thead", head), element("tbody", *rows), class_="plain")
     return element("div", table, class_="scroll set-means")
