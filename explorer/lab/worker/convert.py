@@ -9,10 +9,17 @@ import numpy
 import torch
 import transformers
 from gguf import GGUFReader
-from tokenizers import pre_tokenizers
+from tokenizers import decoders, pre_tokenizers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from explorer.lab.bases import MANIFEST
+
+SPECIAL_TOKENS = {
+    "bos_token": "bos",
+    "eos_token": "eos",
+    "pad_token": "padding",
+    "unk_token": "unknown",
+}
 
 
 def convert(gguf: Path, out: Path) -> None:
@@ -22,7 +29,8 @@ def convert(gguf: Path, out: Path) -> None:
     the size and sha256 of every file is written last.
     """
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    restore_pre_tokenizer(tokenizer, gguf)
+    restore_cutting(tokenizer, gguf)
+    restore_special_tokens(tokenizer, gguf)
     loaded = AutoModelForCausalLM.from_pretrained(
         gguf.parent, gguf_file=gguf.name, dtype=torch.float32
     )
@@ -53,20 +61,38 @@ def plain_copy(loaded: transformers.PreTrainedModel) -> transformers.PreTrainedM
     return model
 
 
-def restore_pre_tokenizer(tokenizer: PreTrainedTokenizerFast, gguf: Path) -> None:
-    """Split digits one by one before byte-level BPE, as the file's `pre = smollm` demands.
+def restore_cutting(tokenizer: PreTrainedTokenizerFast, gguf: Path) -> None:
+    """Cut a text into pieces, and join them again, as the file's kind of BPE does.
 
-    Transformers reads vocabulary and merges from the file but not this rule. Without it a run of
-    spaces before a number is cut elsewhere than in training.
+    Transformers reads vocabulary and merges from the file but not the rule `pre = smollm`: single
+    digits before byte-level BPE. Without it a run of spaces before a number is cut elsewhere than
+    in training. Transformers 5.17 joins the bytes of `model = gpt2` like sentencepiece, which
+    loses a space at the start.
     """
-    field = GGUFReader(gguf).get_field("tokenizer.ggml.pre")
-    if field is not None and field.contents() == "smollm":
-        tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+    reader, backend = GGUFReader(gguf), tokenizer.backend_tokenizer
+    model, rule = (reader.get_field(f"tokenizer.ggml.{name}") for name in ("model", "pre"))
+    if model is not None and model.contents() == "gpt2":
+        backend.decoder = decoders.ByteLevel()
+    if rule is not None and rule.contents() == "smollm":
+        backend.pre_tokenizer = pre_tokenizers.Sequence(
             [
                 pre_tokenizers.Digits(individual_digits=True),
                 pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
             ]
         )
+
+
+def restore_special_tokens(tokenizer: PreTrainedTokenizerFast, gguf: Path) -> None:
+    """Give the tokenizer the special tokens that the file names.
+
+    Transformers 5.17 takes the token that starts a turn for the end of a text.
+    """
+    reader = GGUFReader(gguf)
+    words = reader.get_field("tokenizer.ggml.tokens")
+    for kind, key in SPECIAL_TOKENS.items():
+        field = reader.get_field(f"tokenizer.ggml.{key}_token_id")
+        if field is not None:
+            setattr(tokenizer, kind, words.contents(field.contents()))
 
 
 def write_manifest(out: Path, gguf: Path) -> None:

@@ -5,7 +5,7 @@ from gguf import dequantize
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from explorer.lab.worker.convert import convert
+from explorer.lab.worker.convert import SPECIAL_TOKENS, convert
 from tests.lab.tiny import HEADS, HIDDEN, KV_HEADS, write_gguf
 
 HF_NAMES = {
@@ -68,7 +68,8 @@ def test_the_tokenizer_splits_digits_before_spaces_join_them(converted):
     _, out = converted
     tokenizer = AutoTokenizer.from_pretrained(out)
     assert tokenizer.tokenize("the  12") == ["t", "he", "ĠĠ", "1", "2"]
-    assert tokenizer.decode(tokenizer("the  12 é")["input_ids"]) == "the  12 é"
+    for text in ("the  12 é", " yes"):
+        assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
 
 
 def test_the_chat_template_travels_along(converted):
@@ -78,4 +79,15 @@ def test_the_chat_template_travels_along(converted):
         [{"role": "user", "content": "hi"}], add_generation_prompt=True, tokenize=False
     )
     assert text == "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n"
-    assert tokenizer.eos_token == "<|im_end|>"
+
+
+def test_the_special_tokens_are_those_that_the_file_names(converted):
+    _, out = converted
+    tokenizer = AutoTokenizer.from_pretrained(out)
+    named = {kind: getattr(tokenizer, kind) for kind in SPECIAL_TOKENS}
+    assert named == {
+        "bos_token": "<|im_start|>",
+        "eos_token": "<|im_end|>",
+        "pad_token": "<|im_end|>",
+        "unk_token": "<|endoftext|>",
+    }
