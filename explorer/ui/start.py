@@ -1,8 +1,10 @@
 """Serve the page on this machine: the port is checked first, the address is printed."""
 
+import argparse
 import os
 import socket
 import sys
+from collections.abc import Sequence
 
 from explorer.catalogue.catalogue import load_catalogue
 from explorer.catalogue.errors import ExplorerError
@@ -14,11 +16,12 @@ PORT = 7860
 MAX_UPLOAD = "64mb"
 
 
-def start() -> None:
+def start(words: Sequence[str] | None = None) -> None:
     """Start the page and wait; a port that is taken ends with one sentence and exit code 2."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    asked = _options().parse_args(words)
     try:
-        host, port = _address()
+        host, port = address(asked.host, asked.port)
     except ExplorerError as error:
         sys.stderr.write(f"app.py: {error}\n")
         sys.exit(2)
@@ -44,18 +47,36 @@ def start() -> None:
     app.block_thread()
 
 
-def _address() -> tuple[str, int]:
-    host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
-    text = os.environ.get("GRADIO_SERVER_PORT", str(PORT))
-    if not text.isdigit() or not 1 <= int(text) <= 65_535:
-        raise ExplorerError(f"GRADIO_SERVER_PORT = {text!r} is not a port; 1 to 65535 are.")
+def _options() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(prog="app.py", description="Open the explorer's page.")
+    options.add_argument(
+        "--host",
+        default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"),
+        help="the address to listen on; 0.0.0.0 lets other machines in (GRADIO_SERVER_NAME or "
+        "127.0.0.1 unless given)",
+    )
+    options.add_argument(
+        "--port",
+        default=os.environ.get("GRADIO_SERVER_PORT", str(PORT)),
+        help=f"GRADIO_SERVER_PORT or {PORT} unless given",
+    )
+    return options
+
+
+def address(host: str, port: str) -> tuple[str, int]:
+    """The host and port to listen on, which are free now.
+
+    Raises ExplorerError for what is no port, and where the port cannot be opened.
+    """
+    if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65_535):
+        raise ExplorerError(f"port = {port!r}: it takes a whole number from 1 to 65535.")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, int(text)))
+            probe.bind((host, int(port)))
         except OSError as error:
             raise ExplorerError(
-                f"{host}:{text} cannot be opened ({error.strerror}). Stop the program that uses "
-                "it, or set GRADIO_SERVER_PORT to another port."
+                f"{host}:{port} cannot be opened ({error.strerror}). Stop the program that uses "
+                "it, or choose another with --port or GRADIO_SERVER_PORT."
             ) from error
-    return host, int(text)
+    return host, int(port)
