@@ -144,9 +144,25 @@ def forecast(plan: Plan, catalogue: Catalogue | None = None) -> Budget:
     )
 
 
+def _obstacles(resolved: Resolved) -> list[str]:
+    """Why what is forecast could not be run, if so."""
+    plan, method, kind = resolved.plan, resolved.method, resolved.arch.model_type
+    if method.unsupported:
+        return [f"{method.name} does not run on a causal LLaMA: {method.unsupported}"]
+    told = []
+    if kind in method.not_on:
+        told.append(f"{method.name} does not run on {kind}: {method.not_on[kind]}")
+    if plan.mode == "training" and not method.trains_on(plan.quantization):
+        told.append(
+            f"{method.name} does not train on a base in {plan.quantization}: "
+            f"{method.why_not_on(plan.quantization)}"
+        )
+    return told
+
+
 def notes_of(resolved: Resolved) -> tuple[str, ...]:
     """What someone who reads this forecast should know."""
-    plan, told = resolved.plan, []
+    plan, told = resolved.plan, _obstacles(resolved)
     if not resolved.activity.derived:
         more = KEEPS_MORE.get(resolved.method.id)
         held = f" On a small model it kept up to {more:g} times as much." if more else ""
