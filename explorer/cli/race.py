@@ -30,7 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--base", default=EMBEDDED, metavar="ID")
     parser.add_argument("--method", action="append", default=[], metavar="ID")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="METHOD.KNOB=VALUE", help="like lora.r=16"
+        "--set",
+        action="append",
+        default=[],
+        metavar="METHOD.KNOB=VALUE",
+        help="like lora.r=16, or lora.learning_rate=0.001",
     )
     parser.add_argument("--learning-rate", type=float, help="one for all, not each method's own")
     parser.add_argument("--seed", type=int, action="append", help="several for intervals")

@@ -5,10 +5,11 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from explorer.figures.theme import FACE, INK, TRAINED, Theme, blank, silent
+from explorer.figures.theme import FACE, TRAINED, Theme, blank, silent
 
 Record = Mapping[str, Any]  # a run, with `settings` by name beside explorer.lab.race's keys
 
+ALONE = "runs"  # the one row of a sweep of one setting; plotly draws none without a name
 TITLES = {
     "metric": ("Held-out metric", True),
     "heldout_loss_after": ("Held-out loss, nats an answer token", False),
@@ -27,10 +28,10 @@ def heat_map(
         return silent(theme, "The runs that are shown do not differ in a setting of one method.")
     across, down = axes[0], axes[1] if len(axes) > 1 else None
     columns = _values(records, across)
-    rows = _values(records, down) if down else [""]
+    rows = _values(records, down) if down else [ALONE]
     cells: dict[tuple[str, str], Record] = {}
     for record in records:
-        place = str(record["settings"][across]), str(record["settings"][down]) if down else ""
+        place = str(record["settings"][across]), str(record["settings"][down]) if down else ALONE
         cells[place] = record
     found = [[cells.get((x, y)) for x in columns] for y in rows]
     title, upwards = TITLES[key]
@@ -42,7 +43,7 @@ def heat_map(
         z=[[cell[key] if cell else None for cell in row] for row in found],
         text=[[_words(cell, key) for cell in row] for row in found],
         texttemplate="%{text}",
-        textfont={"size": 12, "color": INK.on(theme)},
+        textfont={"size": 12},  # its colour goes by the cell
         colorscale=[[0, scale[0]], [1, scale[1]]],
         showscale=False,
         xgap=3,
@@ -51,7 +52,7 @@ def heat_map(
         + ": %{text}<extra></extra>",
     )  # fmt: skip
     figure.update_xaxes(title_text=across, type="category", showgrid=False)
-    figure.update_yaxes(title_text=down or "", type="category", showgrid=False)
+    figure.update_yaxes(title_text=down or "", type="category", showgrid=False, showticklabels=bool(down))
     return figure
 
 

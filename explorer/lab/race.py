@@ -15,6 +15,7 @@ DEFAULT_TASK = "order-extraction"
 REFERENCE = "full"
 MOST_RUNS = 64
 MOST_SEEDS = 8
+RATE = "learning_rate"  # the one setting of a run that may differ between methods
 
 # How long a run may take, in the page's words: a time of its own, or as long as it improves.
 DURATIONS: dict[str, dict[str, Any]] = {
@@ -55,9 +56,10 @@ def make_race(
 ) -> list[TrainJob]:
     """The jobs of a race: every method with every seed, the same data order, tokens and steps.
 
-    `knobs` are those of single methods by id. All other settings hold for every method, as does
-    what is not given: the task's steps and batch, each method's own learning rate. Raises
-    ExplorerError where one of the jobs cannot be made.
+    `knobs` are those of single methods by id, with a learning rate of their own among them if it is
+    to be another than the method's. All other settings hold for every method, as does what is not
+    given: the task's steps and batch, each method's own learning rate. Raises ExplorerError where
+    one of the jobs cannot be made.
     """
     chosen = tuple(dict.fromkeys(methods or default_methods(catalogue)))
     if len(chosen) * len(seeds) > MOST_RUNS:
@@ -65,13 +67,21 @@ def make_race(
             f"{len(chosen)} methods with {len(seeds)} seeds are {len(chosen) * len(seeds)} runs: "
             f"a race has at most {MOST_RUNS}."
         )
+    for method in knobs or {}:
+        if method not in chosen:
+            raise unknown("method in this race called", method, chosen)
     name = secrets.token_hex(6)
-    own = knobs or {}
+    own = {method: dict((knobs or {}).get(method, {})) for method in chosen}
+    rates = {method: values.pop(RATE, given.get(RATE)) for method, values in own.items()}
+    settings = {key: value for key, value in given.items() if key != RATE}
     return [
-        make_job(catalogue, task, method, own.get(method), seed=seed, race=name, **given)
+        make_job(
+            catalogue, task, method, own[method], seed=seed, race=name,
+            learning_rate=rates[method], **settings,
+        )
         for seed in seeds
         for method in chosen
-    ]
+    ]  # fmt: skip
 
 
 def race_record(run: Run) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class LabActions:
             batch_size: rows a step; 0 takes the task's own.
             learning_rate: for all methods; 0 takes the one known to work for each.
             seed: of the data order, the adapter's first values and dropout.
-            knobs: settings of methods, such as "lora.r=16; lora.target_modules=q_proj,v_proj".
+            knobs: settings of methods, such as "lora.r=16; ia3.learning_rate=0.01".
             duration: steps, minute, five-minutes or plateau (until it stops improving).
             seeds: runs of each method, with seeds from `seed` on.
             quantization: none, int8 or nf4 for all; empty takes each method's own.

@@ -173,7 +173,7 @@ def _forgets(result: Result | None) -> Markup | str:
     if result is None or result.forgetting is None:
         return "–"
     quiz = f"quiz {result.quiz_base:.2f} → {result.quiz_after:.2f}"
-    return two_lines(f"{result.forgetting:+.2f} nats", quiz)
+    return two_lines(f"{round(result.forgetting, 2) + 0.0:+.2f} nats", quiz)
 
 
 def two_lines(first: str, second: str) -> Markup:

@@ -109,6 +109,8 @@ def test_a_race_prints_one_record_a_method(capsys, monkeypatch, tiny_base):  # n
         (["--task", "order"], "There is no task 'order'"),
         (["--set", "r=4"], "write it as METHOD.KNOB=VALUE"),
         (["--set", "lora.rank=4"], "There is no knob 'rank'"),
+        (["--set", "lora.learning_rate=nan"], "learning_rate = 'nan': it takes a number"),
+        (["--method", "lora", "--set", "ia3.r=4"], "no method in this race called 'ia3'"),
         (["--method", "lorra"], "Did you mean 'lora'?"),
         (["--base", "nowhere-at-all"], "There is no base 'nowhere-at-all'"),
     ],

@@ -70,7 +70,9 @@ def test_a_sweep_is_a_map_in_the_order_of_its_numbers():
 
 
 def test_a_sweep_of_one_setting_is_one_row_and_none_is_said():
-    assert len(heat_map([cell(8, 1, 0.5), cell(4, 1, 0.1)], ["r"]).data[0].z) == 1
+    alone = heat_map([cell(8, 1, 0.5), cell(4, 1, 0.1)], ["r"]).data[0]
+    assert len(alone.z) == 1
+    assert all(alone.y), "plotly draws no row that has no name"
     assert "do not differ" in heat_map([], []).layout.annotations[0].text
 
 

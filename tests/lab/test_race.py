@@ -37,6 +37,20 @@ def test_several_seeds_run_every_method_and_settings_reach_the_right_one():
     assert {job.steps for job in jobs} == {4}
 
 
+def test_a_learning_rate_is_each_methods_own_one_for_all_or_one_for_a_method():
+    def rates(**given):
+        jobs = make_race(lab_catalogue(), methods=["lora", "ia3"], **given)
+        return [job.learning_rate for job in jobs]
+
+    own = [lab_catalogue().method(name).lab.learning_rate for name in ("lora", "ia3")]
+    assert rates() == own
+    assert rates(learning_rate=0.5) == [0.5, 0.5]
+    assert rates(knobs={"ia3": {"learning_rate": "0.25"}}) == [own[0], 0.25]
+    assert rates(knobs={"ia3": {"learning_rate": "0.25"}}, learning_rate=0.5) == [0.5, 0.25]
+    with pytest.raises(ExplorerError, match="learning_rate = '0': it takes a number of at least"):
+        rates(knobs={"ia3": {"learning_rate": "0"}})
+
+
 def test_a_race_with_too_many_runs_is_refused():
     with pytest.raises(ExplorerError, match=r"2 methods with 40 seeds are 80 runs: .* at most 64"):
         make_race(lab_catalogue(), methods=["lora", "full"], seeds=range(40))

@@ -22,7 +22,7 @@ SWEEP_INPUTS = ("task", "methods", "sweep", "base", "steps", "batch", "seed", "p
 
 
 def race_form(page: Page) -> dict[str, Component]:
-    """The inputs by name; `about` and `missing` say more of what is chosen."""
+    """The inputs by name; `about`, `missing` and `rates` say more of what is chosen."""
     catalogue = page.catalogue
     tasks = [(task.name, task.id) for task in (*own_tasks(), *catalogue.tasks.values())]
     runnable = [m for m in catalogue.methods.values() if m.unsupported is None]
@@ -70,8 +70,9 @@ def _settings() -> dict[str, Component]:
         ),
         "rate": gr.Number(
             0, minimum=0, maximum=1, label="Learning rate",
-            info="0 takes the one known to work for each method",
+            info="0 takes each method's own",
         ),
+        "rates": gr.HTML(elem_id="learning-rates"),
         "seed": gr.Number(0, minimum=0, maximum=2**31 - 1, precision=0, label="Seed"),
         "seeds": gr.Slider(
             1, MOST_SEEDS, value=1, step=1, label="Seeds",
@@ -79,6 +80,6 @@ def _settings() -> dict[str, Component]:
         ),
         "knobs": gr.Textbox(
             "", label="Knobs", placeholder="lora.r=16; lora.target_modules=q_proj,v_proj",
-            info="method.knob=value, parted by semicolons",
+            info="method.knob=value, parted by semicolons; method.learning_rate as well",
         ),
     }  # fmt: skip

@@ -75,7 +75,11 @@ def whole_table(lines: list[dict[str, Any]]) -> Markup:
     """Perplexity and size of the whole base in every form."""
     plain = lines[0]
     heads = ("All linears in", "Perplexity on neutral text", "Weights", "Of 16 bits")
-    head = element("tr", *(element("th", name, scope="col") for name in heads))
+    head = element(
+        "tr",
+        element("th", heads[0], scope="col"),
+        *(element("th", name, scope="col", class_="num") for name in heads[1:]),
+    )
     rows = (
         element(
             "tr",

@@ -19,6 +19,7 @@ from explorer.ui.lab.charts import INSIDE, draw
 from explorer.ui.lab.form import RACE_INPUTS, SWEEP_INPUTS, race_form
 from explorer.ui.lab.memory import memory_table
 from explorer.ui.lab.quantization import quantization_panel
+from explorer.ui.lab.rates import rates_card
 from explorer.ui.lab.shown import results
 from explorer.ui.lab.task import task_card
 from explorer.ui.lab_actions import LabActions
@@ -34,6 +35,7 @@ ENDPOINTS = (
     "start_race", "start_sweep", "run_state", "run_inside", "race_table", "queue", "list_runs",
     "stop_runs", "delete_runs", "quantization_bench",
 )  # fmt: skip
+TOLD = ("about", "missing", "rates")  # what the form says, not what it is given
 
 
 def build(page: Page) -> dict[str, Component]:
@@ -53,7 +55,7 @@ def build(page: Page) -> dict[str, Component]:
     _wire(page, handlers, form, (start, sweep), shown)
     for action in ENDPOINTS:
         gr.api(getattr(handlers.actions, action), api_name=action)
-    kept = {name: part for name, part in form.items() if name not in ("about", "missing")}
+    kept = {name: part for name, part in form.items() if name not in TOLD}
     return {
         **kept,
         **quantized,
@@ -87,6 +89,10 @@ def _wire(
     gr.on(
         [form["task"].change, page.visited.change], handlers.about, form["task"], form["about"],
         **quiet,
+    )  # fmt: skip
+    gr.on(
+        [form["methods"].change, page.visited.change], handlers.rates, form["methods"],
+        form["rates"], **quiet,
     )  # fmt: skip
     gr.on(
         [form["base"].change, page.visited.change], handlers.missing, form["base"],
@@ -199,6 +205,11 @@ class Handlers:
         """The task in a few words, with one of its rows and what was reached on it."""
         found = find_task(task)
         return task_card(self.catalogue, found)
+
+    @told
+    def rates(self, methods: list[str]) -> str:
+        """The chosen methods' learning rates, and how they were found."""
+        return rates_card(self.catalogue, methods)
 
     @told
     def missing(self, base: str) -> str:
