@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
+from explorer.budget.recorded import RECORDERS
 from explorer.budget.sites import Site
 from explorer.budget.trainable import Selection, TrainableCount, selection
 from explorer.catalogue.architecture import Architecture
@@ -17,7 +18,7 @@ SiteKind = Literal[
     "scaled input",
     "scaled output",
     "own weight",
-    "added weight",
+    "recorded",
 ]
 
 
@@ -25,14 +26,15 @@ SiteKind = Literal[
 class SiteAct:
     """What is added at one linear. `rank` numbers a token go through its low-rank part.
 
-    `wide` says that it computes in the type of the adapter's weights, not of the hidden state.
+    What is "recorded" runs as the recorder of its `method` says, with its `knobs`.
     """
 
     kind: SiteKind
     rank: int = 0
     dropout: bool = False
     dora: bool = False
-    wide: bool = True
+    method: str = ""
+    knobs: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,12 @@ IDLE = LayerAct()
 class Activity:
     """A method on a model: by layer, and at the ends.
 
-    `virtual_tokens` are prepended to every sequence; `virtual_keys` are cached keys and values that
-    every layer attends to. `reaches_input` says that something below the first layer trains beside
-    these. `derived` is false where the method's own tensors were not derived and
-    LoRA's of the same linears stand in for them.
+    `virtual_tokens` are prepended to every sequence, made by an `encoder` of that inner width where
+    there is one; `virtual_keys` are cached keys and values that every layer attends to. `own_loss`
+    says that the method computes a loss of its own from the logits, `copies_table` that every
+    forward looks tokens up in a changed copy of the embedding table. `reaches_input` says that
+    something below the first layer trains beside these. `derived` is false where the method's own
+    tensors were not derived and LoRA's of the same linears stand in for them.
     """
 
     layers: tuple[LayerAct, ...]
@@ -80,6 +84,9 @@ class Activity:
     head: SiteAct | None = None
     virtual_tokens: int = 0
     virtual_keys: int = 0
+    encoder: int = 0
+    own_loss: bool = False
+    copies_table: bool = False
     reaches_input: bool = False
     derived: bool = True
 
@@ -144,13 +151,26 @@ def _virtual_tokens(arch: Architecture, knobs: Mapping[str, Any]) -> Activity:
     return Activity(idle, virtual_tokens=int(knobs.get("num_virtual_tokens") or 0))
 
 
+def _encoded_tokens(arch: Architecture, knobs: Mapping[str, Any]) -> Activity:
+    width = int(knobs.get("encoder_hidden_size") or arch.hidden_size)
+    derived = knobs.get("encoder_reparameterization_type") != "LSTM"
+    return replace(_virtual_tokens(arch, knobs), encoder=width, derived=derived)
+
+
 def _context_tokens(arch: Architecture, knobs: Mapping[str, Any]) -> Activity:
     idle = (IDLE,) * arch.num_hidden_layers
-    return Activity(idle, virtual_tokens=len(knobs["cpt_token_ids"]))
+    return Activity(idle, virtual_tokens=len(knobs["cpt_token_ids"]), own_loss=True)
 
 
 def _tokens_of_the_table(arch: Architecture, knobs: Mapping[str, Any]) -> Activity:
-    return Activity((IDLE,) * arch.num_hidden_layers, reaches_input=True)
+    tokens = knobs["token_indices"]
+    head = SiteAct("recorded", method="trainable-tokens", knobs=(("count", len(tokens)),))
+    return Activity(
+        (IDLE,) * arch.num_hidden_layers,
+        head=head if arch.tie_word_embeddings else None,
+        reaches_input=True,
+        copies_table=True,
+    )
 
 
 def _virtual_keys(arch: Architecture, knobs: Mapping[str, Any]) -> Activity:
@@ -161,7 +181,7 @@ def _virtual_keys(arch: Architecture, knobs: Mapping[str, Any]) -> Activity:
 
 VIRTUAL = {
     "prompt-tuning": _virtual_tokens,
-    "p-tuning": _virtual_tokens,
+    "p-tuning": _encoded_tokens,
     "multitask-prompt-tuning": _virtual_tokens,
     "cpt": _context_tokens,
     "trainable-tokens": _tokens_of_the_table,
@@ -169,30 +189,14 @@ VIRTUAL = {
     "cartridge": _virtual_keys,
 }
 
-# These scale what linears give, and IA3 what down_proj is given.
-SCALES = {"ia3", "road", "beft"}
-# These make few numbers into a whole weight in every forward pass and apply it beside the model's
-# own, in the adapter's type or in that of the hidden state.
-ADDED_WIDE = {"loha", "lokr", "fourierft"}
-ADDED_NARROW = {"glora", "supertuning"}
+DERIVED = {"lora", "qlora", "ia3", "llama-adapter-v2", *RECORDERS}
+
+# Those that train a matrix of r rows and one of r columns at each linear.
+TWO_FACTORS = {"adalora", "deft", "delora", "gralora", "hira"}
 
 # What was not derived: how many times LoRA's tensors it kept at most, in steps of a small model
 # (hidden size 256, from 64 to 600 tokens). Those that are left out kept about as much or less.
-KEEPS_MORE = {
-    "hra": 6.2,
-    "boft": 2.1,
-    "waveft": 1.8,
-    "osf": 1.8,
-    "shadow": 1.6,
-    "pvera": 1.5,
-    "hira": 1.3,
-    "oft": 1.3,
-    "road": 1.3,
-    "peanut": 1.3,
-    "randlora": 1.3,
-    "deft": 1.2,
-    "adalora": 1.2,
-}
+KEEPS_MORE = {"shadow": 1.6}
 
 
 def _at_sites(
@@ -207,10 +211,10 @@ def _at_sites(
     for layer in range(arch.num_hidden_layers):
         key = names.get(layer, ()), layer >= lowest
         if key not in made:
-            sites = tuple((name, _turned(method, name, act)) for name in key[0])
+            sites = tuple((name, _turned(method, name, act, knobs)) for name in key[0])
             made[key] = LayerAct(sites, prompts if key[1] else None, norms)
         layers.append(made[key])
-    head = act if "lm_head" in ends else None
+    head = _turned(method, "lm_head", act, knobs) if "lm_head" in ends else None
     return Activity(tuple(layers), "embed_tokens" in count.by_site, norms, head, derived=derived)
 
 
@@ -250,21 +254,25 @@ def inner_name(site: Site) -> str:
 
 def _site_act(method: Method, knobs: Mapping[str, Any]) -> tuple[SiteAct, bool]:
     """The act of this method at a linear, and whether it was derived."""
+    derived = method.id in DERIVED and knobs.get("init_weights") != "bat"
     if method.id == "llama-adapter-v2":
         chat = knobs.get("variant", "chat") == "chat"
         kind: SiteKind = "affine input" if chat else "affine output"
-        return SiteAct(kind, rank=int(knobs.get("r") or 0)), True
-    if method.id in SCALES:
-        return SiteAct("scaled output"), method.id == "ia3"
-    dropout = float(knobs.get("lora_dropout") or 0) > 0
+        return SiteAct(kind, rank=int(knobs.get("r") or 0)), derived
+    if method.id == "ia3":
+        return SiteAct("scaled output"), derived
     rank = int(knobs.get("r") or knobs.get("rank") or knobs.get("init_r") or 8)
-    if method.id in ADDED_WIDE | ADDED_NARROW:
-        return SiteAct("added weight", rank, wide=method.id in ADDED_WIDE), True
-    dora = bool(knobs.get("use_dora"))
-    return SiteAct("low rank", rank, dropout, dora), method.id in {"lora", "qlora"}
+    if method.id in RECORDERS:
+        rank = rank if method.id in TWO_FACTORS else 0
+        told = tuple((k, v) for k, v in knobs.items() if method.knobs[k].type != "sites")
+        return SiteAct("recorded", rank, method=method.id, knobs=told), derived
+    dropout = float(knobs.get("lora_dropout") or 0) > 0
+    return SiteAct("low rank", rank, dropout, bool(knobs.get("use_dora"))), derived
 
 
-def _turned(method: Method, name: str, act: SiteAct) -> SiteAct:
-    if method.id == "ia3" and name.endswith("down_proj"):
+def _turned(method: Method, name: str, act: SiteAct, knobs: Mapping[str, Any]) -> SiteAct:
+    """IA3 scales what goes into its feed-forward modules, and what comes out of the others."""
+    inputs = knobs.get("feedforward_modules") or ()
+    if method.id == "ia3" and name.rsplit(".", 1)[-1] in inputs:
         return SiteAct("scaled input")
     return act

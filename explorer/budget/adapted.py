@@ -2,21 +2,17 @@
 
 from explorer.budget.activity import LayerAct, SiteAct
 from explorer.budget.engine import Value
+from explorer.budget.recorded import RECORDERS, Spot
 from explorer.budget.shape import Setting, Shape
 from explorer.budget.tape import Tape
 
 
-class Adapted:
-    """The parts that every block of a layer is made of."""
+class Linears:
+    """Linears of the model, each with what the method does there."""
 
-    def __init__(self, tape: Tape, shape: Shape, act: LayerAct, setting: Setting) -> None:
-        self.tape, self.shape, self.act, self.setting = tape, shape, act, setting
+    def __init__(self, tape: Tape, act: LayerAct, setting: Setting) -> None:
+        self.tape, self.act, self.setting = tape, act, setting
         self.sites = dict(act.sites)
-
-    def norm(self, x: Value, name: str) -> Value:
-        size = self.setting.own if self.act.everything else self.setting.adapter
-        weights = size * self.shape.hidden if self.act.norms else 0
-        return self.tape.norm(x, self.shape.hidden, name, weights)
 
     def linear(self, name: str, x: Value, d_in: int, d_out: int) -> Value:
         """A linear of the model with what the method does there."""
@@ -27,12 +23,13 @@ class Adapted:
                 return self._affine(x, (d_in, d_out), act, label)
             if act is not None and act.kind.startswith("scaled"):
                 return self._scaled(x, (d_in, d_out), act, label)
+            if act is not None and act.kind == "recorded":
+                return RECORDERS[act.method](self._spot(x, (d_in, d_out), act, label))
             y = self.base(x, d_in, d_out, label)
             if act is None:
                 return y
             with self.tape.holding(y):
-                add = self._added if act.kind == "added weight" else self._low_rank
-                return add(x, y, (d_in, d_out), act, label)
+                return self._low_rank(x, y, (d_in, d_out), act, label)
 
     def base(self, x: Value, d_in: int, d_out: int, label: str) -> Value:
         """The model's own linear, frozen or trained, quantized or not."""
@@ -43,6 +40,22 @@ class Adapted:
             return self.tape.linear_8bit(x, d_in, d_out, label)
         weights = setting.own * d_in * d_out if self.act.everything else 0
         return self.tape.linear(x, d_in, d_out, label, weights)
+
+    def _spot(self, x: Value, widths: tuple[int, int], act: SiteAct, label: str) -> Spot:
+        setting, (d_in, d_out) = self.setting, widths
+        return Spot(
+            tape=self.tape,
+            x=x,
+            d_in=d_in,
+            d_out=d_out,
+            label=label,
+            size=setting.adapter,
+            math=setting.low_rank,
+            own_size=setting.stream,
+            on_gpu=setting.on_gpu,
+            knobs=dict(act.knobs),
+            base=lambda given: self.base(given, d_in, d_out, label),
+        )
 
     def _low_rank(
         self, x: Value, y: Value, widths: tuple[int, int], act: SiteAct, label: str
@@ -64,17 +77,6 @@ class Adapted:
         scaled = tape.scale(up, f"{label}: scaled")
         total = tape.add(y, scaled, label)
         return tape.cast(total, x.size, label)
-
-    def _added(
-        self, x: Value, y: Value, widths: tuple[int, int], act: SiteAct, label: str
-    ) -> Value:
-        """A weight that few numbers are made into anew, applied beside the model's own."""
-        tape, (d_in, d_out), size = self.tape, widths, self.setting.adapter
-        wide = tape.cast(x, size if act.wide else x.size, f"{label}: input for the adapter")
-        made = tape.value(f"{label}: weight of the adapter", d_in * d_out, wide.size)
-        trained = size * act.rank * (d_in + d_out)
-        added = tape.linear(wide, d_in, d_out, f"{label}: of the adapter", trained, made)
-        return tape.cast(tape.add(y, added, label), x.size, label)
 
     def _scaled(self, x: Value, widths: tuple[int, int], act: SiteAct, label: str) -> Value:
         """IA3's scale on the input or the output, in the wider type, then back."""
@@ -104,3 +106,16 @@ class Adapted:
         scaled = tape.value(f"{label}: B times its strength", d_out * act.rank, x.size)
         update = tape.linear(down, act.rank, d_out, f"{label}: B A x", up, scaled)
         return tape.add(y, update, label)
+
+
+class Adapted(Linears):
+    """The parts that every block of a layer is made of."""
+
+    def __init__(self, tape: Tape, shape: Shape, act: LayerAct, setting: Setting) -> None:
+        super().__init__(tape, act, setting)
+        self.shape = shape
+
+    def norm(self, x: Value, name: str) -> Value:
+        size = self.setting.own if self.act.everything else self.setting.adapter
+        weights = size * self.shape.hidden if self.act.norms else 0
+        return self.tape.norm(x, self.shape.hidden, name, weights)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from explorer.budget.forecast import Budget
+from explorer.budget.held import PER_MODEL, PER_NAME, PER_SITE
 from explorer.budget.kv import cached_layers
 from explorer.budget.memory import SHARDED, setting_of, tail_of, trained_size
 from explorer.budget.optimizer import (
@@ -91,6 +92,15 @@ def _weights(budget: Budget) -> Written:
 
 def _adapter(budget: Budget) -> Written:
     return "the weights that the method adds", "trained · bytes a number", _trained(budget)
+
+
+def _adapter_frozen(budget: Budget) -> Written:
+    method, size = budget.resolved.method, budget.memory.terms["adapter_frozen"]
+    tables = (("at each linear", PER_SITE), ("a name", PER_NAME), ("a model", PER_MODEL))
+    formula = "; ".join(
+        f"{where}: {told[method.id]}" for where, told in tables if method.id in told
+    )
+    return "what the method adds and does not train: bases, indices", formula, f"{size:,}"
 
 
 def _gradients(budget: Budget) -> Written:
@@ -210,6 +220,7 @@ def _passing(budget: Budget) -> Written:
 _TRAINING = {
     "weights": _weights,
     "adapter": _adapter,
+    "adapter_frozen": _adapter_frozen,
     "optimizer": _optimizer,
     "master_copies": _master,
     "communication": _communication,
@@ -224,6 +235,7 @@ _TRAINING = {
 _INFERENCE = {
     "weights": _weights,
     "adapter": _adapter,
+    "adapter_frozen": _adapter_frozen,
     "kv_cache": _cache,
     "activations": _passing,
     "logits": _logits,

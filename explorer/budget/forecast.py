@@ -126,6 +126,22 @@ class Budget:
             "efficiency": time.efficiency,
             "bound": time.bound,
             "note": time.note,
+            "exchange": self._exchange(),
+        }
+
+    def _exchange(self) -> dict[str, Any] | None:
+        """What several devices exchange between two updates; None where there is one."""
+        exchange = self.time.exchange
+        if not exchange.bytes:
+            return None
+        return {
+            "bytes": exchange.bytes,
+            "bandwidth": exchange.bandwidth,
+            "seconds": exchange.seconds,
+            "exposed_seconds": exchange.exposed,
+            "formula": exchange.formula,
+            "filled": exchange.filled,
+            "note": exchange.note,
         }
 
 
@@ -177,6 +193,11 @@ def notes_of(resolved: Resolved) -> tuple[str, ...]:
         told.append(
             f"Nothing trains below layer {lowest}, but transformers asks for the gradient of the "
             "embeddings once checkpointing is on, so the backward runs through all layers."
+        )
+    if plan.autocast and plan.parameter_dtype == "float32":
+        told.append(
+            "Autocast over float32 weights narrows the model's own products as well, with 16-bit "
+            "copies of its weights; these are not counted."
         )
     if plan.quantization == "int8" and plan.checkpointing:
         told.append("bitsandbytes' int8 linears hold their inputs past checkpointing.")

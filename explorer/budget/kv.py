@@ -35,6 +35,8 @@ def longest_context(arch: Architecture, free: float, batch: int = 1, kv_bytes: f
     whole, chunked = cached_layers(arch)
     each = 2 * batch * arch.kv_dim * kv_bytes
     chunk = arch.attention_chunk_size or 0
+    if not whole + chunked:
+        return arch.max_position_embeddings or 0  # nothing is cached: what it was trained for
     until_full = int(free // (each * (whole + chunked)))
     if not chunked or until_full <= chunk:
         return until_full

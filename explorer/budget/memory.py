@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from explorer.budget.activity import IDLE
+from explorer.budget.held import held_bytes
 from explorer.budget.kv import cache_bytes
 from explorer.budget.layer import trace_layer
 from explorer.budget.optimizer import optimizer_bytes
@@ -79,10 +80,26 @@ def setting_of(resolved: Resolved) -> Setting:
     )
 
 
+# peft leaves what these add in the type of the model, whatever it does to other adapters; V1's
+# prompts alone become float32 where the model's own type is an integer.
+IN_MODEL_TYPE = {"adaption-prompt", "ln-tuning"}
+
+
 def trained_size(resolved: Resolved) -> int:
     """Bytes a trained number is held in."""
-    plan = resolved.plan
-    return int(BYTES[plan.parameter_dtype if resolved.trains_own_weights else plan.adapter_dtype])
+    plan, method = resolved.plan, resolved.method.id
+    own, adapter = int(BYTES[plan.parameter_dtype]), int(BYTES[plan.adapter_dtype])
+    if resolved.trains_own_weights:
+        return own
+    if method in IN_MODEL_TYPE and not (plan.is_quantized and method == "adaption-prompt"):
+        return min(own, adapter)
+    return adapter
+
+
+def adapter_held(resolved: Resolved) -> int:
+    """Bytes of what the method adds and does not train."""
+    size = int(BYTES[resolved.plan.parameter_dtype])
+    return held_bytes(resolved.arch, resolved.method, resolved.knobs, size)
 
 
 def tail_of(resolved: Resolved) -> Tail:
@@ -97,6 +114,7 @@ def tail_of(resolved: Resolved) -> Tail:
         wide=plan.loss_float32,
         norm_trains=acts.final_norm,
         head=acts.head,
+        own_rows=plan.batch * (positions - 1) if acts.own_loss else 0,
     )
 
 
@@ -120,6 +138,7 @@ def _training(resolved: Resolved) -> Memory:
     held = {
         "weights": weights.total,
         "adapter": 0 if resolved.trains_own_weights else gradients,
+        "adapter_frozen": adapter_held(resolved),
         "optimizer": optimizer_bytes(resolved, size),
         "master_copies": 4 * count if plan.master_weights and size < 4 else 0,
         "communication": _communication(resolved, weights, gradients),
@@ -136,9 +155,10 @@ def _training(resolved: Resolved) -> Memory:
     for name in shards:
         part = held if name in held else moving
         part[name] = -(-part[name] // plan.devices)
-    spared = gradients - moving["gradients"]
+    # what trains in front of the layers, or is shared by them, has its gradient last of all
+    late = gradients - step.gradients - (gradients - moving["gradients"])
     phases = {
-        name: value - spared * _has_gradients(name, plan) for name, value in step.phases.items()
+        name: value + late * _has_gradients(name, plan) for name, value in step.phases.items()
     }
     return _assembled(resolved, held, moving, phases, weights, step)
 
@@ -178,6 +198,7 @@ def _inference(resolved: Resolved) -> Memory:
     held = {
         "weights": weights.total,
         "adapter": 0 if resolved.trains_own_weights else resolved.trainable.total * size,
+        "adapter_frozen": adapter_held(resolved),
         "kv_cache": cache_bytes(arch, plan.length, plan.batch, KV_BYTES[plan.kv_dtype]),
     }
     logits = plan.batch * arch.vocab_size * (setting.stream + 4)
@@ -197,6 +218,9 @@ def _assembled(
     constant = sum(held.values()) + framework_bytes(resolved.hardware.kind)
     total = constant + max(phases.values())
     terms = held | moving | {"framework": framework_bytes(resolved.hardware.kind)}
+    beyond = total - sum(terms.values())
+    if beyond > 0:  # the peak is outside of the layers, in the backward of the model's end
+        terms["temporary"] = terms.get("temporary", 0) + beyond
     return Memory(
         terms=terms,
         not_at_once=sum(terms.values()) - total,

@@ -84,6 +84,8 @@ class Plan(Record):
     hardware: str = "a100-80gb"
     devices: int = Field(default=1, ge=1, le=100_000)
     sharding: str = "none"
+    # GB/s between two devices, both directions together; as the device's data says unless given
+    interconnect: float | None = Field(default=None, gt=0, le=100_000)
     efficiency: float | None = Field(default=None, gt=0, le=1)
     price_per_hour: float | None = Field(default=None, ge=0, le=1_000_000)  # US dollars a device
     grid_intensity: float = Field(default=GRID_INTENSITY, ge=0, le=5)  # kg CO2e a kWh

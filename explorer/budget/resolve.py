@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 from explorer.budget.activity import Activity, activity
+from explorer.budget.divides import refuse_widths
 from explorer.budget.params import ParameterCount, count_parameters
 from explorer.budget.plan import OWN_WEIGHTS, Plan
 from explorer.budget.trainable import TrainableCount, count_trainable
@@ -97,6 +98,7 @@ def _method_on(
     arch: Architecture, key: _MethodKey, knobs: tuple[tuple[str, Any], ...]
 ) -> tuple[tuple[tuple[str, Any], ...], TrainableCount, Activity]:
     values = key.method.read_knobs(dict(knobs))
+    refuse_widths(arch, key.method, values)
     count = count_trainable(arch, key.method, values)
     return tuple(values.items()), count, activity(arch, key.method, values, count)
 

@@ -5,6 +5,7 @@ from functools import lru_cache
 from itertools import groupby
 
 from explorer.budget.activity import Activity, LayerAct
+from explorer.budget.front import trace_front
 from explorer.budget.layer import trace_layer
 from explorer.budget.shape import Setting, Shape, shapes_of
 from explorer.budget.sites import embedding_rows
@@ -108,23 +109,32 @@ def simulate(
     tokens_in = setting.tokens * 8  # token ids and labels
     embedded = setting.tokens * arch.hidden_size * setting.stream
     turned = habit.checkpointing or any(run.trace.rotates for run in runs)
-    shared = (positions if turned else 0) + 2 * tokens_in
+    front = trace_front(activity.virtual_tokens, arch.hidden_size, activity.encoder, setting)
+    shared = (positions if turned else 0) + 2 * tokens_in + front.total
     saved = sum(run.kept * run.count for run in runs)
     table = 0
     if activity.embeddings:
         table = embedding_rows(arch) * arch.hidden_size * setting.own
+    copied = activity.copies_table * embedding_rows(arch) * arch.hidden_size * setting.stream
     layer_gradients = sum(run.trace.gradients * run.count for run in runs)
     gradients = ends.trace.gradients + layer_gradients
-    gradients += 0 if arch.tie_word_embeddings and ends.gradients else table
+    # one table for both ends: autograd holds the gradient of each beside their sum
+    ties = arch.tie_word_embeddings and ends.gradients > 0
+    gradients += 0 if ties else table
+    summed = 2 * table if ties else 0
     start = gradients if habit.accumulates else 0
     base = shared + saved + start
     tail_kept = ends.trace.total - ends.saved
     phases = {
-        "forward": _forward(runs, shared + start, habit, embedded),
+        "forward": max(
+            _forward(runs, shared + start, habit, embedded), shared + start + embedded + copied
+        ),
         "loss": base + tail_kept + ends.logits_forward,
         "loss backward": base + ends.trace.backward,
         "layers backward": _layers_backward(runs, ends, shared, habit, start),
-        "embedding backward": shared + gradients + embedded + table if table else 0,
+        "embedding backward": shared + gradients + embedded + summed + copied
+        if table + copied
+        else 0,
         "update": gradients + sum(run.trace.pinned * run.count for run in runs),
     }
     highest = max(runs, key=lambda run: run.trace.backward)

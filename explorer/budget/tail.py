@@ -1,9 +1,10 @@
 """The end of a model on the tape: last norm, head, cross entropy over the whole vocabulary."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from explorer.budget.activity import SiteAct
+from explorer.budget.activity import LayerAct, SiteAct
+from explorer.budget.adapted import Linears
 from explorer.budget.engine import Value
 from explorer.budget.shape import Setting
 from explorer.budget.tape import FLOAT32, Tape
@@ -17,6 +18,8 @@ class Tail:
     `rows` are the positions that logits are made for. `chunk` is how many of them at a time, 0 for
     all at once; chunks are fused with the head and their gradients made on the spot, so that no
     logits outlive them. `wide` says that the loss is computed in float32, as transformers does.
+    `own_rows` are the positions of a loss that the method computes besides, and that is kept in
+    place of the model's own; 0 where there is none.
     """
 
     hidden: int
@@ -26,6 +29,7 @@ class Tail:
     wide: bool = True
     norm_trains: bool = False
     head: SiteAct | None = None
+    own_rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,34 +64,45 @@ def trace_tail(tail: Tail, setting: Setting, needs_input: bool) -> TailTrace:
         return _fused(tape, tail, setting, (x, normed))
     body = tape.trace(normed, x)
     logits = _head(tape, tail, setting, asked)
+    before = _forward_of_loss(logits, size) if tail.own_rows else 0
+    if tail.own_rows:
+        given, held = logits, tail.rows * tail.vocabulary * size
+        logits = tape.value("shifted logits", tail.own_rows * tail.vocabulary, given.size)
+        logits = tape.record(logits, [given])
+        size = FLOAT32 if setting.low_rank < setting.adapter else setting.stream
+        held += given.bytes
+    else:
+        held = 0
     wide = tape.cast(logits, size, "logits in float32")
     scores = tape.value("log-probabilities", wide.numbers, size)
     scores = tape.record(scores, [wide], [scores])
     loss = tape.record(tape.value("loss", 1, FLOAT32), [scores])
     whole = tape.trace(loss, x)
-    cast = 0 if logits.size == size else wide.bytes
     return TailTrace(
         trace=whole,
         saved=scores.bytes,
-        logits_forward=logits.bytes + cast + scores.bytes,
+        logits_forward=max(before, held + _forward_of_loss(logits, size)),
         # its own values, the gradients of the log-probabilities and of the logits
         logits_backward=scores.bytes + scores.bytes + wide.bytes,
         gradients=whole.gradients - body.gradients,
     )
 
 
+def _forward_of_loss(logits: Value, size: int) -> int:
+    """Logits, their copy in another type if there is one, and their log-probabilities."""
+    copied = 0 if logits.size == size else logits.numbers * size
+    return logits.bytes + copied + logits.numbers * size
+
+
 def _head(tape: Tape, tail: Tail, setting: Setting, x: Value) -> Value:
-    numbers = tail.hidden * tail.vocabulary
-    act = tail.head
-    if act is None or act.kind != "low rank":
-        weights = setting.own * numbers if act is not None else 0
-        return tape.linear(x, tail.hidden, tail.vocabulary, "logits", weights)
-    size = setting.adapter
-    y = tape.linear(x, tail.hidden, tail.vocabulary, "logits")
-    wide = tape.cast(x, size, "head: input for the adapter")
-    down = tape.linear(wide, tail.hidden, act.rank, "head: A x", size * tail.hidden * act.rank)
-    up = tape.linear(down, act.rank, tail.vocabulary, "", size * tail.vocabulary * act.rank)
-    return tape.cast(tape.add(y, tape.scale(up, ""), "logits"), x.size, "logits")
+    """The head, which stays unquantized, with what the method does there."""
+    act = LayerAct()
+    if tail.head is not None and tail.head.kind == "own weight":
+        act = LayerAct(everything=True)
+    elif tail.head is not None:
+        act = LayerAct(sites=(("lm_head", tail.head),))
+    linears = Linears(tape, act, replace(setting, quantization="none"))
+    return linears.linear("lm_head", x, tail.hidden, tail.vocabulary)
 
 
 def _fused(tape: Tape, tail: Tail, setting: Setting, ends: tuple[Value, Value]) -> TailTrace:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from explorer.budget.exchange import NONE, Exchange, exchange_of
 from explorer.budget.flops import Flops, text_weights
 from explorer.budget.kv import cache_bytes
 from explorer.budget.memory import Memory
@@ -22,7 +23,6 @@ LAUNCH_FORWARD = {"none": 1.0e-3, "4bit": 1.5e-3, "4bit double": 1.75e-3, "int8"
 LAUNCH_TRAINING = {"none": 4.4e-3, "4bit": 7.0e-3, "4bit double": 7.2e-3, "int8": 8.0e-3}
 LAUNCH_GGUF = 3e-5
 EAGER_SPEED = 0.75  # attention without a fused kernel
-DEVICES_SPEED = 0.90  # what is left of each device's speed when several exchange gradients
 POWER_SHARE = 0.9  # of the rated power while training
 HOUR = 3600.0
 
@@ -31,8 +31,9 @@ HOUR = 3600.0
 class Time:
     """Seconds, speeds, energy and money. Money and emissions are None where no rate is known.
 
-    `bound` says which roof is the lowest: "arithmetic", "memory bandwidth" or "kernel launches". In
-    inference `tokens_per_second` are those that one sequence gets, `seconds` a whole answer's.
+    `bound` says which roof is the lowest: "arithmetic", "memory bandwidth", "kernel launches", or
+    "exchange" where several devices wait for each other longest. In inference `tokens_per_second`
+    are those that one sequence gets, `seconds` a whole answer's.
     """
 
     tokens_per_second: float | None
@@ -46,6 +47,7 @@ class Time:
     co2_kg: float | None
     prefill_seconds: float | None = None
     note: str | None = None
+    exchange: Exchange = NONE
 
     @property
     def hours(self) -> float | None:
@@ -90,17 +92,17 @@ def _training(resolved: Resolved, flops: Flops, memory: Memory, rate: float) -> 
         "kernel launches": _launches(resolved, LAUNCH_TRAINING),
     }
     bound = max(roofs, key=lambda name: roofs[name])
-    step = roofs[bound]
-    share = 1.0 if plan.devices == 1 else DEVICES_SPEED
-    tokens = plan.batch * plan.length * plan.devices * share
-    seconds = plan.tokens / tokens * step
+    computed = roofs[bound] * plan.accumulation
+    exchange = exchange_of(resolved, memory, computed)
+    step = computed + exchange.exposed
     return _priced(
         resolved,
-        tokens_per_second=tokens / step,
-        seconds=seconds,
-        step_seconds=step * plan.accumulation,
+        tokens_per_second=plan.tokens_per_step / step,
+        seconds=plan.tokens / plan.tokens_per_step * step,
+        step_seconds=step,
         efficiency=efficiency,
-        bound=bound,
+        bound="exchange" if exchange.exposed > computed else bound,
+        exchange=exchange,
     )
 
 
@@ -143,9 +145,10 @@ def _launches(resolved: Resolved, a_layer: dict[str, float]) -> float:
     return a_layer.get(kind, LAUNCH_GGUF) * resolved.arch.num_hidden_layers
 
 
-def _priced(resolved: Resolved, **known: float | str | None) -> Time:
+def _priced(resolved: Resolved, **known: float | str | Exchange | None) -> Time:
     plan, hardware = resolved.plan, resolved.hardware
-    seconds = float(known["seconds"] or 0)
+    seconds = known["seconds"]
+    assert isinstance(seconds, float)
     device_hours = seconds / HOUR * plan.devices
     watts, price = hardware.power_watts.value, hardware.price_per_hour_usd.value
     price = plan.price_per_hour if plan.price_per_hour is not None else price

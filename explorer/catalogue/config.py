@@ -41,7 +41,7 @@ def architecture_from_text(text: str | bytes) -> Architecture:
             f"This config has {len(text):,} bytes; a config.json has at most {LONGEST_CONFIG:,}."
         )
     try:
-        config = json.loads(text, parse_constant=_no_constant)
+        config = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_once_each)
     except ConfigError:
         raise
     except RecursionError as error:
@@ -160,6 +160,19 @@ def _no_constant(name: str) -> NoReturn:
     )
 
 
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON whose keys stand once each: readers differ in which of two counts."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ConfigError(
+                f"{_shown(key)} stands twice in one object, as {_shown(found[key])} and as "
+                f"{_shown(value)}; leave one."
+            )
+        found[key] = value
+    return found
+
+
 def _shown(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}…"
@@ -198,6 +211,8 @@ def _text_fields(keys: Keys, family: str) -> dict[str, Any]:
             f"{keys.prefix}hidden_size = {hidden} is not a multiple of "
             f"{keys.prefix}num_attention_heads = {heads}."
         )
+    if head_dim is not None and head_dim % 2:
+        keys.refuse("head_dim", "an even number, whose halves rotate against each other")
     rope = keys.values.get("rope_parameters")
     if rope is not None and not isinstance(rope, Mapping):
         keys.refuse("rope_parameters", "an object or null")
@@ -250,10 +265,11 @@ def _llama4_fields(keys: Keys) -> dict[str, Any]:
         rotates = tuple(int((i + 1) % every != 0) for i in range(layers))
     if len(rotates) < layers:
         keys.refuse("no_rope_layers", f"a 1 (rotates) or a 0 for each of the {layers} layers")
+    experts = keys.whole("num_local_experts", 16, high=100_000)
     return {
         "mlp_bias": False,
-        "num_local_experts": keys.whole("num_local_experts", 16, high=100_000),
-        "num_experts_per_tok": keys.whole("num_experts_per_tok", 1, high=100_000),
+        "num_local_experts": experts,
+        "num_experts_per_tok": keys.whole("num_experts_per_tok", 1, high=experts),
         "moe_layers": tuple(sorted(set(moe))),
         "intermediate_size_mlp": keys.whole("intermediate_size_mlp", 16_384),
         "no_rope_layers": tuple(i for i in range(layers) if not rotates[i]),

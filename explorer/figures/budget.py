@@ -22,6 +22,7 @@ class Term:
 TERMS: dict[str, Term] = {
     "weights": Term("Weights", Colour("#2f6db3", "#7db2f2")),
     "adapter": Term("Adapter", TRAINED),
+    "adapter_frozen": Term("Adapter, frozen", Colour("#8a6d5a", "#c9ad99")),
     "optimizer": Term("Optimizer", Colour("#7446b5", "#b99bf2")),
     "master_copies": Term("Master copies", Colour("#5d4a8f", "#9d8cd0")),
     "communication": Term("Communication", Colour("#4a6670", "#8fb0ba")),

@@ -132,8 +132,11 @@ def step_of(budget: Budget) -> Step:
     mask[0, : plan.length // 4] = 0
     inputs = {"input_ids": ids, "labels": ids, "attention_mask": mask if plan.padded else None}
 
+    narrow = torch.autocast("cpu", getattr(torch, plan.compute_dtype), enabled=plan.autocast)
+
     def forward() -> torch.Tensor:
-        return model(**inputs, use_cache=False).loss
+        with narrow:
+            return model(**inputs, use_cache=False).loss
 
     trained = [p for p in model.parameters() if p.requires_grad]
     return Step(model, forward, torch.optim.AdamW(trained, fused=True))

@@ -1,5 +1,6 @@
 """What a training step really holds: saved tensors by hooks, live bytes by the profiler."""
 
+import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -12,23 +13,36 @@ def storages(tensors: Iterable[torch.Tensor]) -> dict[int, int]:
     """Bytes by storage, so that views and shared tensors count once."""
     found = {}
     for tensor in tensors:
-        storage = tensor.untyped_storage()
-        found[storage.data_ptr()] = storage.nbytes()
+        parts = [tensor]
+        if tensor.is_sparse:
+            parts = [tensor._indices(), tensor._values()]
+        for part in parts:
+            storage = part.untyped_storage()
+            found[storage.data_ptr()] = storage.nbytes()
     return found
+
+
+class Packed:
+    """A saved tensor; lives as long as the operation that saved it, and not in a ring with it."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self.tensor = tensor.detach()
 
 
 def saved_bytes(model: torch.nn.Module, forward: Callable[[], torch.Tensor]) -> int:
     """Bytes that autograd keeps for the backward pass, the model's own tensors left out."""
     own = set(storages([*model.parameters(), *model.buffers()]))
-    kept: list[torch.Tensor] = []
+    kept: list[weakref.ref[Packed]] = []
 
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
-        kept.append(tensor)
-        return tensor
+    def pack(tensor: torch.Tensor) -> Packed:
+        packed = Packed(tensor)
+        kept.append(weakref.ref(packed))
+        return packed
 
-    with saved_tensors_hooks(pack, lambda tensor: tensor):
+    with saved_tensors_hooks(pack, lambda packed: packed.tensor):
         loss = forward()
-    found = storages(kept)
+    alive = [packed for reference in kept if (packed := reference()) is not None]
+    found = storages(packed.tensor for packed in alive)
     del loss
     return sum(size for pointer, size in found.items() if pointer not in own)
 

@@ -183,6 +183,7 @@ def test_a_part_that_is_missing_is_named():
         ('{"model_type": "llama", "hidden_size": 1e999}', "hidden_size"),
         (" " * (LONGEST_CONFIG + 1), "at most 1,000,000"),
         (b"\xff\xfe\x00", "not valid JSON"),
+        ('{"hidden_size": 8, "hidden_size": 16}', "'hidden_size' stands twice .* 8 and as 16"),
     ],
     ids=lambda value: repr(value)[:30],
 )

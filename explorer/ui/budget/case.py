@@ -21,6 +21,7 @@ GIB = 2**30
 HELD = (
     "weights",
     "adapter",
+    "adapter_frozen",
     "optimizer",
     "master_copies",
     "communication",
