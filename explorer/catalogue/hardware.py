@@ -27,4 +27,6 @@ class Hardware(Sourced):
     int8_ops: Fact[float]
     power_watts: Fact[float]
     price_per_hour_usd: Fact[float] = Field(description="a dated default; an input of the plan")
-    interconnect_bandwidth: Fact[float] | None = None
+    interconnect_bandwidth: Fact[float] | None = Field(
+        default=None, description="bytes per second to its neighbours, both directions together"
+    )

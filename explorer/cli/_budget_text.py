@@ -35,7 +35,15 @@ def _time(time: dict[str, Any]) -> list[str]:
         return [f"no time: {time['note']}"]
     cost = "" if time["cost_usd"] is None else f", ${time['cost_usd']:,.2f}"
     speed = f"{time['tokens_per_second']:,.0f} tokens a second (bound by {time['bound']})"
-    return [f"{speed}, {time['hours']:,.2f} hours{cost}"]
+    lines = [f"{speed}, {time['hours']:,.2f} hours{cost}"]
+    exchange = time["exchange"]
+    if exchange is not None:
+        lines.append(
+            f"  {'exchange':<16} {gib(exchange['bytes']):>12}  {exchange['formula']} = "
+            f"{exchange['filled']}; {exchange['seconds']:.3g} s a step, "
+            f"{exchange['exposed_seconds']:.3g} s of them exposed: {exchange['note']}"
+        )
+    return lines
 
 
 def comparisons_text(rows: list[dict[str, Any]]) -> str:

@@ -5,7 +5,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from explorer.budget.plan import OPTIMIZERS, QUANTIZATIONS, SHARDINGS, Plan, make_plan
+from explorer.budget.plan import (
+    GRID_INTENSITY,
+    OPTIMIZERS,
+    QUANTIZATIONS,
+    SHARDINGS,
+    Plan,
+    make_plan,
+)
 from explorer.budget.resolve import recipe_values
 from explorer.catalogue.architecture import Architecture
 from explorer.catalogue.catalogue import Catalogue
@@ -23,9 +30,10 @@ VALUES = (
     ("--tokens", "tokens", "tokens seen in the whole training (10,000,000)"),
     ("--prompt", "prompt", "tokens of the prompt, in inference (half of --seq)"),
     ("--devices", "devices", "how many devices (1)"),
+    ("--interconnect", "interconnect", "GB/s between devices, both directions (the device's own)"),
     ("--efficiency", "efficiency", "share of the device's rate that is reached"),
     ("--price", "price_per_hour", "US dollars an hour a device"),
-    ("--grid", "grid_intensity", "kg CO2e a kWh (0.445)"),
+    ("--grid", "grid_intensity", f"kg CO2e a kWh ({GRID_INTENSITY:g})"),
 )
 WORDS = (
     ("--dtype", "parameter_dtype", "of weights that are not quantized (bfloat16)"),
@@ -39,6 +47,7 @@ SWITCHES = (
     ("--double-quant", "double_quantization", "quantize the 4-bit scales as well"),
     ("--checkpointing", "checkpointing", "keep only the layers' inputs"),
     ("--master-weights", "master_weights", "float32 copies of what trains"),
+    ("--autocast", "autocast", "float32 adapters multiply in the compute type"),
     ("--padded", "padded", "sequences padded to one length, with a mask"),
 )
 # Names that libraries have for the same things, bare of hyphens and underscores.

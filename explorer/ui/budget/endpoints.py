@@ -80,9 +80,9 @@ class Endpoints:
                 gguf-q4_k_m, …), double_quantization, quantization_block, skipped_modules;
                 parameter_dtype, compute_dtype, adapter_dtype; optimizer, optimizer_dtype,
                 master_weights; batch, length, accumulation, checkpointing, attention, padded,
-                loss_positions, loss_chunk, loss_float32, tokens; prompt, kv_dtype; hardware (id),
-                devices, sharding, efficiency, price_per_hour, grid_intensity. What a method's
-                recipe asks for holds unless it is given.
+                autocast, loss_positions, loss_chunk, loss_float32, tokens; prompt, kv_dtype;
+                hardware (id), devices, sharding, interconnect (GB/s), efficiency, price_per_hour,
+                grid_intensity. What a method's recipe asks for holds unless it is given.
 
         Returns:
             plan, params, trainable, memory (bytes by term, total), kv, flops, time, fits, verdict,

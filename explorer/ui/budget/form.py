@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import gradio as gr
 from gradio.components import Component
 
-from explorer.budget.plan import KV_BYTES, OPTIMIZERS, SHARDINGS
+from explorer.budget.plan import GRID_INTENSITY, KV_BYTES, OPTIMIZERS, SHARDINGS
 from explorer.budget.quantization import BLOCK_SIZES, GGUF_FILES
 from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.knob import ALL_LINEAR, LINEARS
@@ -192,6 +192,7 @@ def _types() -> dict[str, Component]:
             value="sdpa", label="Attention",
         ),
         "padded": gr.Checkbox(False, label="Batches are padded (a mask comes along)"),
+        "autocast": gr.Checkbox(False, label="Autocast: a float32 adapter multiplies in 16 bits"),
     }  # fmt: skip
 
 
@@ -200,6 +201,10 @@ def _devices() -> dict[str, Component]:
         "devices": gr.Number(1, precision=0, step=1, label="Devices"),
         "sharding": gr.Dropdown(
             [(SHARDING_NAMES[name], name) for name in SHARDINGS], value="none", label="Sharding"
+        ),
+        "interconnect": gr.Number(
+            None, step=10, label="GB/s between devices",
+            info="both directions together; empty: the device's own link",
         ),
         "efficiency": gr.Number(
             None, step=0.05, label="Share of the rated speed",
@@ -210,7 +215,8 @@ def _devices() -> dict[str, Component]:
             info="empty: the catalogue's dated price, where it has one",
         ),
         "grid_intensity": gr.Number(
-            0.445, step=0.05, label="Grid, kg CO₂e a kWh", info="0.445 unless you know yours"
+            GRID_INTENSITY, step=0.05, label="Grid, kg CO₂e a kWh",
+            info=f"{GRID_INTENSITY:g}, the world's in 2024, unless you know yours",
         ),
     }  # fmt: skip
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from markupsafe import Markup
 
+from explorer.budget.exchange import Exchange
 from explorer.budget.fit import fit_of
 from explorer.budget.flops import Flops
 from explorer.budget.memory import framework_bytes
@@ -67,6 +68,12 @@ def _time_rows(case: Case, time: Time) -> Iterator[tuple[str, str, str]]:
     if case.trains:
         each = f"{plan.batch:,} × {plan.length:,} tokens, {_times(plan)}"
         yield "A step", duration(time.step_seconds), each
+        if time.exchange.bytes:
+            yield (
+                "Exchange of the devices",
+                _exchanged(time.exchange),
+                _exchange_words(time.exchange),
+            )
         speed = f"{time.tokens_per_second or 0:,.0f} tokens a second"
         yield "Speed", speed, "tokens of all devices by their time"
         yield "The training", duration(time.seconds), f"{plan.tokens:,} tokens"
@@ -84,6 +91,19 @@ def _time_rows(case: Case, time: Time) -> Iterator[tuple[str, str, str]]:
         grid = f"{plan.grid_intensity:g} kg CO₂e a kWh"
         yield "Emissions", f"{time.co2_kg:,.3g} kg CO₂e", grid
     yield "Cost", money(time.cost_usd), _price_words(case)
+
+
+def _exchanged(exchange: Exchange) -> str:
+    told = f"{gib(exchange.bytes)} a step"
+    if exchange.bandwidth is None:
+        return told
+    shown = duration(exchange.exposed) if exchange.exposed else "none"
+    return f"{told}, {duration(exchange.seconds)}; {shown} of it not hidden"
+
+
+def _exchange_words(exchange: Exchange) -> str:
+    rate = "" if exchange.bandwidth is None else f" at {exchange.bandwidth / 1e9:,.4g} GB/s"
+    return f"{exchange.formula} = {exchange.filled}{rate}; {exchange.note}"
 
 
 def _times(plan: Plan) -> str:
