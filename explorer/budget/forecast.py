@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from explorer.budget.activity import KEEPS_MORE
+from explorer.budget.adapter_file import adapter_file_bytes
 from explorer.budget.fit import Fit, fit_of
 from explorer.budget.flops import Flops, flops_of
 from explorer.budget.kv import longest_context, token_bytes
-from explorer.budget.memory import Memory, memory_of, trained_size
+from explorer.budget.memory import Memory, memory_of
 from explorer.budget.plan import GRID_INTENSITY, GRID_SOURCE, KV_BYTES, Plan
 from explorer.budget.resolve import Resolved, resolve
 from explorer.budget.time import Time, time_of
@@ -64,7 +65,6 @@ class Budget:
 
     def _trainable(self) -> dict[str, Any]:
         count = self.resolved.trainable
-        size = trained_size(self.resolved)
         return {
             "total": count.total,
             "percent": count.percent,
@@ -72,7 +72,7 @@ class Budget:
             "layers": list(count.layers),
             "exact": count.exact,
             "note": count.note,
-            "adapter_file_bytes": count.total * size,
+            "adapter_file_bytes": adapter_file_bytes(self.resolved),
         }
 
     def _memory(self) -> dict[str, Any]:

@@ -1,0 +1,53 @@
+"""The size of an adapter's file, against the file that is written."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from explorer.budget.adapter_file import adapter_file_bytes
+from explorer.catalogue.catalogue import load_catalogue
+from explorer.methods import attach
+from tests.budget.meta import build
+from tests.budget.stepping import small, small_budget
+
+# GLoRA writes zeros for the biases that it has no use for; what trains no adapter writes the model.
+ELSEWHERE = {"glora", "full", "norms-and-biases", "shadow"}
+METHODS = [
+    m.id for m in load_catalogue().methods.values() if not m.unsupported and m.id not in ELSEWHERE
+]
+
+
+def tensor_bytes(path: Path) -> int:
+    """What follows the header of a safetensors file."""
+    raw = path.read_bytes()
+    header = int.from_bytes(raw[:8], "little")
+    assert json.loads(raw[8 : 8 + header])
+    return len(raw) - 8 - header
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of peft's, about other uses
+@pytest.mark.parametrize("method", METHODS)
+def test_the_file_has_as_many_bytes_as_was_forecast(method, tmp_path):
+    budget = small_budget(small(), method=method, parameter_dtype="bfloat16")
+    model = attach(build(small()).to(torch.bfloat16), method, {})
+    model.save_pretrained(tmp_path)
+    said = adapter_file_bytes(budget.resolved)
+    assert said == pytest.approx(tensor_bytes(tmp_path / "adapter_model.safetensors"), abs=32)
+    assert budget.to_dict()["trainable"]["adapter_file_bytes"] == said
+
+
+@pytest.mark.parametrize(
+    ("model", "method", "knobs", "megabytes"),
+    [  # peft's comparison, Llama-3.2-3B: files in MiB
+        ("llama-3.2-3b", "lora", {"r": 32}, 35.0),
+        ("llama-3.2-3b", "adaption-prompt", {"adapter_len": 100, "adapter_layers": 28}, 16.4),
+        ("llama-3.2-3b", "ia3", {}, 1.1),
+        ("llama-3.2-3b", "vera", {}, 6.5),
+    ],
+)
+def test_published_files_are_as_large_as_forecast(model, method, knobs, megabytes):
+    arch = load_catalogue().model(model).architecture
+    budget = small_budget(arch, method=method, knobs=knobs, parameter_dtype="bfloat16")
+    assert adapter_file_bytes(budget.resolved) / 2**20 == pytest.approx(megabytes, abs=0.06)
