@@ -37,6 +37,7 @@ class Lab(Record):
         default_factory=dict
     )  # where they differ from the knobs' defaults
     note: str | None = None
+    kept: str | None = None  # why the rate is not the one of the sweep's lowest held-out loss
     source: list[str] = Sources
 
 

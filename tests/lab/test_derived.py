@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from explorer.lab import derived
+from explorer.lab.base_folder import Base
 from explorer.lab.derived import GIB, QuotaError, make_room
 from explorer.lab.job import TrainJob
 from explorer.lab.runs import create_run
+from tests.lab.tiny import weights, write_gguf
 
 MIB = 2**20
 Usage = namedtuple("Usage", "total used free")
@@ -87,6 +89,13 @@ def test_a_limit_that_is_none_is_told(monkeypatch, text):
     monkeypatch.setenv("EXPLORER_DERIVED_GIB", text)
     with pytest.raises(QuotaError, match=f"EXPLORER_DERIVED_GIB = '{text}': it takes a number"):
         derived.derived_limit()
+
+
+def test_a_conversion_is_as_big_as_its_numbers_not_as_its_file(tmp_path):
+    write_gguf(tmp_path / "tiny.gguf")
+    numbers = sum(tensor.size for tensor in weights().values())
+    base = Base("tiny", tmp_path, "gguf", "tiny.gguf")
+    assert derived.converted_bytes(base) == derived.merged_bytes(base) == 4 * numbers
 
 
 def test_what_is_taken_is_told(kept, monkeypatch):

@@ -90,6 +90,7 @@ class Handlers:
         others = [run for run in picked or [] if run != event.run]
         return others if event.run in (picked or []) else [*others, event.run]
 
+    @told
     def one(self, picked: list[str]) -> tuple[Any, ...]:
         """The last picked run in full: card, note, tags, program."""
         if not picked:

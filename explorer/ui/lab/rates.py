@@ -62,7 +62,8 @@ def tried(method: Method, runs: Sequence[RateRun]) -> Markup | str:
         parts.append(element("strong" if own else "span", f"{rate:g}: {said}", class_="rate"))
     tasks = len({run.task for run in runs})
     over = f" (mean of {tasks} tasks)" if tasks > 1 else ""
-    return joined([joined(parts, " · "), over])
+    kept = f". {method.lab.kept}" if method.lab and method.lab.kept else ""
+    return joined([joined(parts, " · "), over, kept])
 
 
 def made(sweep: RateSweep) -> str:
