@@ -150,4 +150,4 @@ def _shown(row: Row) -> Row:
 
 def _size(parameters: float | None) -> float:
     """A mark's diameter: it grows slowly, so that 1B and 405B both show."""
-    return 6 + 1.3 * ((parameters or 10**9) / 10**9) ** 0.38
+    return 5 + 1.5 * ((parameters or 10**9) / 10**9) ** 0.28

@@ -45,20 +45,29 @@ def build_app(catalogue: Catalogue | None = None, engine: Engine | None = None) 
 
 
 def _keep_address(bar: gr.Tabs, inputs: dict[str, dict[str, Component]]) -> None:
-    """Write the address anew whenever a tab or one of its inputs changes."""
-    components = [component for named in inputs.values() for component in named.values()]
-    triggers = [bar.select, bar.change, *(component.change for component in components)]
-    write = address.writer(inputs)
-    gr.on(triggers, None, components, None, js=write, api_visibility="private")
+    """Write the address anew whenever a tab or one of its inputs changes.
+
+    Each tab has a listener of its own: a browser looks up all that a listener is given and all that
+    it listens to, which for the inputs of every tab together is slower than drawing an answer.
+    """
+    for tab, named in inputs.items():
+        components = list(named.values())
+        triggers = [bar.select, bar.change, *(component.change for component in components)]
+        write = address.writer(tab, named)
+        gr.on(triggers, None, components, None, js=write, api_visibility="private")
 
 
 def _count_visits(shown: dict[str, gr.Tab], visited: dict[str, gr.State]) -> None:
+    # Gradio says of the first tab that it is selected before the address has had its say: a tab
+    # counts as visited if it is the one to be seen once the address was read.
+    seen = gr.Textbox(visible=False, label="Seen")
     for tab, shown_tab in shown.items():
         times = visited[tab]
         shown_tab.select(
-            lambda times: times or 1,
+            lambda times, seen: times or int(seen == "yes"),
+            [times, seen],
             times,
-            times,
+            js=look.WHETHER_SEEN.replace("TAB", f"tab-{tab}"),
             api_visibility="private",
             show_progress="hidden",
         )

@@ -12,10 +12,13 @@ from markupsafe import Markup
 
 from explorer.catalogue.scores import load_sources
 from explorer.figures.chart import Chart
+from explorer.ui.cards.sources import computed
 from explorer.ui.errors import told
 from explorer.ui.markup import element, joined
 from explorer.ui.saving import save_buttons
 from explorer.ui.tab import Page
+
+COUNTED = "Counted over, or read in, the rows of this chart."
 
 Draw = Callable[..., Chart]  # (*inputs, theme) -> Chart
 
@@ -90,7 +93,8 @@ def warnings_card(warnings: Sequence[str]) -> Markup:
     if not warnings:
         return Markup("")
     lines = [element("li", sentence) for sentence in warnings]
-    return element("aside", element("ul", joined(lines)), class_="notice", role="note")
+    listed = element("ul", joined(lines))
+    return computed(COUNTED, listed, tag="aside", class_="notice", role="note")
 
 
 def table_of(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

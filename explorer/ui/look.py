@@ -75,3 +75,10 @@ def theme() -> gr.themes.Base:
         input_placeholder_color="*neutral_500",
         input_placeholder_color_dark="*neutral_300",
     )
+
+# Whether the tab TAB is the one to be seen, as soon as the page has read its address.
+WHETHER_SEEN = """async (times) => {
+  while (!window.addressRead) await new Promise((next) => setTimeout(next, 20));
+  await new Promise((next) => setTimeout(next, 0));
+  return [times, document.querySelector("#TAB")?.checkVisibility() ? "yes" : ""];
+}"""

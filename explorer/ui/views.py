@@ -1,9 +1,12 @@
 """Views within a tab: a row of buttons of which one is on, and the column that it shows."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import gradio as gr
+
+from explorer.ui.tab import Page
 
 
 def chooser(names: Mapping[str, str], label: str = "View") -> gr.Radio:
@@ -26,3 +29,37 @@ def show_chosen(chosen: gr.Radio, columns: Mapping[str, gr.Column]) -> None:
         f"(chosen) => {names}.map((name) => ({{ __type__: 'update', visible: name === chosen }}))"
     )
     chosen.change(None, chosen, list(columns.values()), js=show, api_visibility="private")
+
+
+def seen(page: Page, chosen: gr.Radio, names: Iterable[str]) -> dict[str, gr.State]:
+    """For each view a state that changes whenever the view comes to be seen.
+
+    What a view shows is made when its state changes: a tab that opens makes what is seen and
+    nothing else, and the browser has no answers to take in for the rest.
+    """
+    times = {name: gr.State(0) for name in names}
+
+    def count(view: str, *counts: int) -> list[Any]:
+        pairs = zip(times, counts, strict=True)
+        return [count + 1 if name == view else gr.skip() for name, count in pairs]
+
+    gr.on(
+        [page.visited.change, chosen.change], count, [chosen, *times.values()],
+        list(times.values()), api_visibility="private", show_progress="hidden",
+    )  # fmt: skip
+    return times
+
+
+def when_shown(name: str, answer: Callable[..., Any], outputs: int = 1) -> Callable[..., Any]:
+    """A handler that takes the chosen view before its inputs, and answers only if that is `name`.
+
+    For what inputs of a view change while another is seen. `outputs` is the number of components
+    that it answers for.
+    """
+
+    def seen(chosen: str, *values: Any) -> Any:
+        if chosen == name:
+            return answer(*values)
+        return gr.skip() if outputs == 1 else (gr.skip(),) * outputs
+
+    return seen

@@ -138,24 +138,129 @@ def test_search_leads_to_a_hit_without_a_reload(show):
     assert page.evaluate("window.stillHere")
 
 
-@pytest.mark.parametrize(
-    ("query", "content"),
-    [
-        ("?tab=generations", "#timeline .js-plotly-plot"),
-        ("?tab=generations&view=model&model=llama-4-maverick-17b-128e", ".diagram svg"),
-        ("?tab=generations&view=changes", "table.comparison"),
-        ("?tab=generations&view=config", ".cm-content"),
-        ("?tab=methods", ".method-card"),
-        ("?tab=methods&view=method&method=llama-adapter-v2", ".equation .katex"),
-        ("?tab=methods&view=abilities", "table.matrix"),
-        ("?tab=methods&view=survey", "table.survey"),
-        ("?tab=benchmarks", "#chart-scores .js-plotly-plot"),
-        ("?tab=benchmarks&view=map", "#chart-map .js-plotly-plot"),
-        ("?tab=benchmarks&view=uses", ".topics"),
-        ("?tab=benchmarks&view=figures", ".virtual-row"),
-    ],
-)
-def test_nothing_is_wider_than_a_narrow_screen(show, query, content):
-    page = show(query, width=NARROW, dark=True)
+def wait_for(page, content):
     page.locator(content).locator("visible=true").first.wait_for()
-    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW
+
+
+VIEWS = {
+    "?tab=generations": "#timeline .js-plotly-plot",
+    "?tab=generations&view=model&model=llama-4-maverick-17b-128e": ".diagram svg",
+    "?tab=generations&view=model&model=llama-3.2-11b-vision&level=block&layer=4": ".diagram svg",
+    "?tab=generations&view=changes": "table.comparison",
+    "?tab=generations&view=config": ".cm-content",
+    "?tab=methods": ".method-card",
+    "?tab=methods&view=method&method=llama-adapter-v2": ".equation .katex",
+    "?tab=methods&view=method&method=qlora": ".equation .katex",
+    "?tab=methods&view=abilities": "table.matrix",
+    "?tab=methods&view=survey": "table.survey",
+    "?tab=benchmarks": "#chart-scores .js-plotly-plot",
+    "?tab=benchmarks&view=map": "#chart-map .js-plotly-plot",
+    "?tab=benchmarks&view=pairs": "#chart-pairs .js-plotly-plot",
+    "?tab=benchmarks&view=tradeoffs": "#chart-tradeoffs .js-plotly-plot",
+    "?tab=benchmarks&view=full": "#chart-full .js-plotly-plot",
+    "?tab=benchmarks&view=contradictions": ".used-here",
+    "?tab=benchmarks&view=figures": ".virtual-row",
+    "?tab=benchmarks&view=uses": ".topics",
+    "?tab=benchmarks&view=terms": ".terms",
+}
+# Goes where a link in a text goes, without a reload.
+FOLLOW = """(query) => {
+  const link = document.createElement("a");
+  link.href = query;
+  document.querySelector(".gradio-container").append(link);
+  link.click();
+  link.remove();
+}"""
+# Controls of which a part lies where it can neither be seen nor scrolled to.
+CLIPPED = """() => {
+  const controls = "button, input, select, textarea, summary, label, a[href], [role=tab]";
+  const cut = (element) => {
+    const box = element.getBoundingClientRect();
+    if (!element.checkVisibility({ opacityProperty: true, visibilityProperty: true })) return false;
+    if (box.width < 3 || box.height < 3 || element.closest(".tip, .modebar")) return false;
+    let left = 0, right = innerWidth;
+    for (let around = element.parentElement; around; around = around.parentElement) {
+      const overflow = getComputedStyle(around).overflowX;
+      if (overflow === "auto" || overflow === "scroll") return false;
+      if (overflow === "visible") continue;
+      const edge = around.getBoundingClientRect();
+      [left, right] = [Math.max(left, edge.left), Math.min(right, edge.right)];
+    }
+    return box.left < left - 2 || box.right > right + 2;
+  };
+  const told = (element) => `${element.tagName} ${element.className} ${element.textContent}`;
+  return [...document.querySelectorAll(controls)].filter(cut)
+    .map((element) => told(element).slice(0, 90));
+}"""
+
+
+def test_a_narrow_screen_can_use_every_view(show):
+    page = show("?tab=lab", width=NARROW, dark=True)
+    page.wait_for_function("window.addressRead")
+    for query, content in VIEWS.items():
+        page.evaluate(FOLLOW, query)
+        expect(page).to_have_url(re.compile(re.escape(query.split("&")[-1])), timeout=SECONDS)
+        wait_for(page, content)
+        assert page.evaluate("document.documentElement.scrollWidth") <= NARROW, query
+        assert page.evaluate(CLIPPED) == [], query
+        chosen = page.locator(".segmented label.selected:visible").first.bounding_box()
+        assert chosen["x"] >= 0, query
+        assert chosen["x"] + chosen["width"] <= NARROW, query
+
+
+def test_the_narrow_walk_finds_a_control_that_is_cut_off(show):
+    page = show("?tab=benchmarks&view=terms", width=NARROW)
+    wait_for(page, ".terms")
+    page.add_style_tag(content=".terms { width: 600px !important; max-width: none !important; }")
+    page.evaluate(
+        """() => document.querySelector(".terms").insertAdjacentHTML(
+          "afterbegin", '<button style="margin-left: 500px">far out</button>')"""
+    )
+    assert any("far out" in control for control in page.evaluate(CLIPPED))
+
+
+# Clicks on a tab and says after how many milliseconds its first view stands complete.
+OPEN_TAB = """([tab, ready]) => new Promise((done) => {
+  const button = [...document.querySelectorAll("button[role=tab]")]
+    .find((found) => found.textContent.trim() === tab);
+  const start = performance.now();
+  const complete = new Function(`return ${ready}`);
+  const look = () => complete() ? done(performance.now() - start) : setTimeout(look, 20);
+  button.click();
+  look();
+})"""
+COMPLETE = {
+    "Generations": """document.querySelectorAll("#timeline .points path").length >= 36
+      && document.querySelectorAll(".models .virtual-row").length > 4""",
+    "Methods": """[...document.querySelectorAll(".method-card")]
+      .filter((card) => card.checkVisibility()).length >= 48""",
+}
+
+
+def test_generations_and_methods_open_in_under_a_second(show):
+    taken = {tab: [] for tab in COMPLETE}
+    for _ in range(3):
+        page = show("?tab=benchmarks")
+        wait_for(page, "#chart-scores .js-plotly-plot")
+        page.wait_for_timeout(1000)
+        for tab, complete in COMPLETE.items():
+            taken[tab].append(page.evaluate(OPEN_TAB, [tab, complete]))
+        page.close()
+    assert {tab: min(times) < 1000 for tab, times in taken.items()} == dict.fromkeys(taken, True), (
+        taken
+    )
+
+
+def test_what_a_tab_draws_is_drawn_when_it_is_first_shown(show):
+    page = show("?tab=benchmarks&view=terms")
+    wait_for(page, ".terms")
+    page.wait_for_timeout(1500)
+    drawn = ".js-plotly-plot, .diagram svg, .method-card, table.comparison, table.matrix"
+    expect(page.locator(drawn)).to_have_count(0)
+    page.get_by_role("tab", name="Generations").click()
+    wait_for(page, "#timeline .js-plotly-plot")
+    expect(page.locator(".js-plotly-plot")).to_have_count(1)
+    expect(page.locator(".diagram svg, .method-card, table.comparison")).to_have_count(0)
+    page.get_by_text("One model", exact=True).click()
+    wait_for(page, ".diagram svg")
+    expect(page.locator(".method-card, table.comparison")).to_have_count(0)

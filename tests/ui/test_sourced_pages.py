@@ -14,7 +14,7 @@ from explorer.figures.timeline import timeline
 from explorer.ui import drawings, method_list, models_table
 from explorer.ui.benchmarks import contradictions, figures, peft, scores, terms, uses
 from explorer.ui.cards.model import model_head
-from explorer.ui.chart_view import cited_rows
+from explorer.ui.chart_view import cited_rows, warnings_card
 from explorer.ui.diagram import part_card
 from explorer.ui.generations import compare, config, model, table
 from explorer.ui.methods import browse, matrix, one, survey
@@ -135,6 +135,7 @@ def hovered(figure: go.Figure) -> list[str]:
 
 def test_every_mark_of_a_chart_and_every_row_behind_it():
     for name, chart in charts():
+        assert unsourced(warnings_card(chart.warnings), NAMES) == [], name
         for text in hovered(chart.figure):
             assert re.search(r"<i>\w", text), f"{name}: {text}"
         for row in cited_rows(chart.rows):

@@ -11,7 +11,8 @@ from explorer.figures.diagram.text import count
 def draw_linear(canvas: Canvas, slot: Slot, part: str, subject: Naming, overlay: Overlay) -> None:
     """The box of the linear in `slot`, with shape and count, then the method's own marks."""
     stored = overlay.stored(slot.name)
-    detail = f"{slot.d_in} → {slot.d_out}{stored and f' · {stored}'}"
+    # a format shares its line with the method's mark
+    detail = f"{slot.d_in}→{slot.d_out} {stored}" if stored else f"{slot.d_in} → {slot.d_out}"
     caption = Caption(slot.name, count(numbers_in(subject.arch, part)), detail)
     canvas.box(slot.box, caption, part, overlay.kind(part))
     overlay.draw_site(canvas, slot)

@@ -4,12 +4,13 @@ import gradio as gr
 from gradio.components import Component
 
 from explorer.catalogue.catalogue import Catalogue
-from explorer.ui import changes, models_table
+from explorer.ui import changes, models_table, views
 from explorer.ui.cards.changes import comparison, lineage_card
 from explorer.ui.cards.model import display_name
 from explorer.ui.errors import told
 from explorer.ui.tab import Page
 
+NAME = "changes"  # of this view
 FIRST = ["llama-2-7b", "llama-3.1-8b"]
 INTRO = (
     "The first model is the reference. Under each changed figure stands what this one change, "
@@ -17,7 +18,7 @@ INTRO = (
 )
 
 
-def build(page: Page) -> dict[str, Component]:
+def build(page: Page, view: gr.Radio, seen: gr.State) -> dict[str, Component]:
     """Lay the view out; returns its inputs by URL name."""
     handlers = Handlers(page.catalogue)
     names = [(display_name(m), m.id) for m in models_table.ordered(page.catalogue)]
@@ -31,8 +32,8 @@ def build(page: Page) -> dict[str, Component]:
     table = gr.HTML()
     story = gr.HTML()
     gr.on(
-        [page.visited.change, models.change, alike.change],
-        handlers.compare, [models, alike], [table, story],
+        [seen.change, models.change, alike.change],
+        views.when_shown(NAME, handlers.compare, 2), [view, models, alike], [table, story],
         api_visibility="private", show_progress="hidden",
     )  # fmt: skip
     gr.api(handlers.model_changes, api_name="model_changes")

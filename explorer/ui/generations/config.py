@@ -28,7 +28,7 @@ EXAMPLE = {
 }
 
 
-def build(page: Page, view: gr.Radio) -> None:
+def build(page: Page, view: gr.Radio, seen: gr.State) -> None:
     """Lay the view out. The text stays on this page: no link carries it."""
     gr.Markdown(
         "Paste the `config.json` of a LLaMA-shaped model (llama, mllama or llama4), or edit this "
@@ -46,7 +46,7 @@ def build(page: Page, view: gr.Radio) -> None:
     inputs = [text, level, layer]
     parts = diagram.lay_out(export, [*inputs, page.theme])
     gr.on(
-        [page.visited.change, view.change, draw.click, level.change, layer.release, layer.change],
+        [seen.change, draw.click, level.change, layer.release, layer.change],
         drawing, [view, *inputs], [card, parts.drawing, parts.details, layer],
         api_visibility="private", show_progress="hidden",
     )  # fmt: skip

@@ -14,6 +14,7 @@ from explorer.ui.cards.model import display_name, model_facts, model_head, no_sh
 from explorer.ui.errors import told
 from explorer.ui.tab import Page
 
+NAME = "model"  # of this view
 FIRST = "llama-3.1-8b"
 TEXT_ALONE = '<p class="unknown">This model reads text alone: it has no vision tower.</p>'
 
@@ -26,7 +27,7 @@ class View:
     compare: gr.Button
 
 
-def build(page: Page) -> View:
+def build(page: Page, view: gr.Radio, seen: gr.State) -> View:
     """Lay the view out."""
     handlers = Handlers(page.catalogue)
     names = [(display_name(m), m.id) for m in models_table.ordered(page.catalogue)]
@@ -35,11 +36,12 @@ def build(page: Page) -> View:
         compare = gr.Button("Compare with…", scale=1, min_width=150)
         budget = gr.Button("Budget a fine-tune", variant="primary", scale=1, min_width=180)
     head = gr.HTML()
-    drawn = _diagram(page, handlers, model)
+    drawn = _diagram(page, handlers, model, view, seen)
     facts = gr.HTML()
     gr.on(
-        [page.visited.change, model.change],
-        handlers.card, model, [head, facts], api_visibility="private", show_progress="hidden",
+        [seen.change, model.change],
+        views.when_shown(NAME, handlers.card, 2), [view, model], [head, facts],
+        api_visibility="private", show_progress="hidden",
     )  # fmt: skip
     page.hand_over(budget, "budget", {"model": model})
     gr.api(handlers.model, api_name="model")
@@ -47,16 +49,18 @@ def build(page: Page) -> View:
     return View({"model": model, **drawn}, compare)
 
 
-def _diagram(page: Page, handlers: "Handlers", model: gr.Dropdown) -> dict[str, Component]:
+def _diagram(
+    page: Page, handlers: "Handlers", model: gr.Dropdown, view: gr.Radio, seen: gr.State
+) -> dict[str, Component]:
     with gr.Row(elem_classes="pick"):
         level = views.chooser(drawings.LEVELS, "Level")
         layer = gr.Slider(1, 126, value=1, step=1, label="Layer", scale=1)
     inputs = [model, level, layer]
     parts = diagram.lay_out(handlers.export, [*inputs, page.theme])
     gr.on(
-        [page.visited.change, *(part.change for part in inputs)],
-        handlers.drawing, inputs, [parts.drawing, parts.details, layer],
-        api_visibility="private", show_progress="hidden",
+        [seen.change, *(part.change for part in inputs)],
+        views.when_shown(NAME, handlers.drawing, 3), [view, *inputs],
+        [parts.drawing, parts.details, layer], api_visibility="private", show_progress="hidden",
     )  # fmt: skip
     parts.drawing.opened(
         handlers.opened, model, parts.details, api_visibility="private", show_progress="hidden"

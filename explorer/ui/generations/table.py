@@ -8,17 +8,18 @@ from markupsafe import Markup
 from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.model import Model
 from explorer.figures.timeline import timeline
-from explorer.ui import models_table
+from explorer.ui import models_table, views
 from explorer.ui.cards.model import display_name
 from explorer.ui.cards.sources import finder, sourced
 from explorer.ui.errors import told
 from explorer.ui.markup import element, joined
 from explorer.ui.tab import Page
 
+NAME = "models"  # of this view
 FILTERS = {"generations": "Generation", "kinds": "Kind", "reads": "Reads"}
 
 
-def build(page: Page) -> tuple[dict[str, Component], gr.Dataframe]:
+def build(page: Page, view: gr.Radio, seen: gr.State) -> tuple[dict[str, Component], gr.Dataframe]:
     """Lay the view out; returns its filters by URL name, and the table."""
     handlers = Handlers(page.catalogue)
     generations = sorted(page.catalogue.generations.values(), key=lambda g: g.order)
@@ -30,7 +31,8 @@ def build(page: Page) -> tuple[dict[str, Component], gr.Dataframe]:
     chart = gr.Plot(show_label=False, elem_classes="chart", elem_id="timeline")
     note = gr.HTML(label="Never released")
     gr.on(
-        [page.visited.change, page.theme.change], handlers.timeline, page.theme, [chart, note],
+        [seen.change, page.theme.change],
+        views.when_shown(NAME, handlers.timeline, 2), [view, page.theme], [chart, note],
         api_visibility="private", show_progress="hidden",
     )  # fmt: skip
     with gr.Row(elem_classes="filters"):
@@ -51,8 +53,8 @@ def build(page: Page) -> tuple[dict[str, Component], gr.Dataframe]:
         elem_classes=["data", "models"],
     )
     gr.on(
-        [page.visited.change, *(part.change for part in filters.values())],
-        handlers.rows, list(filters.values()), table,
+        [seen.change, *(part.change for part in filters.values())],
+        views.when_shown(NAME, handlers.rows), [view, *filters.values()], table,
         api_visibility="private", show_progress="hidden",
     )  # fmt: skip
     gr.api(handlers.models, api_name="models")

@@ -6,7 +6,7 @@ from gradio.components import Component
 from explorer.budget.params import count_parameters
 from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.errors import ExplorerError
-from explorer.ui import method_list
+from explorer.ui import method_list, views
 from explorer.ui.cards.methods_grid import method_grid
 from explorer.ui.errors import told
 from explorer.ui.methods.shapes import architecture_of
@@ -22,7 +22,9 @@ element.addEventListener("click", (event) => {
 """
 
 
-def build(page: Page, model: gr.Dropdown) -> tuple[dict[str, Component], gr.HTML]:
+def build(
+    page: Page, model: gr.Dropdown, view: gr.Radio, seen: gr.State
+) -> tuple[dict[str, Component], gr.HTML]:
     """Lay the view out; returns its filters by URL name, and the cards."""
     handlers = Handlers(page.catalogue)
     families = sorted({method.family for method in page.catalogue.methods.values()})
@@ -40,8 +42,9 @@ def build(page: Page, model: gr.Dropdown) -> tuple[dict[str, Component], gr.HTML
     cards = gr.HTML(js_on_load=OPEN_METHOD, label="Methods")
     inputs = [*filters.values(), model]
     gr.on(
-        [page.visited.change, *(part.change for part in inputs)],
-        handlers.browse, inputs, cards, api_visibility="private", show_progress="hidden",
+        [seen.change, *(part.change for part in inputs)],
+        views.when_shown("browse", handlers.browse), [view, *inputs], cards,
+        api_visibility="private", show_progress="hidden",
     )  # fmt: skip
     gr.api(handlers.methods, api_name="methods")
     return filters, cards

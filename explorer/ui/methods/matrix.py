@@ -16,14 +16,12 @@ INTRO = (
 )
 
 
-def build(page: Page) -> gr.HTML:
+def build(page: Page, seen: gr.State) -> gr.HTML:
     """Lay the view out; returns the table."""
     handlers = Handlers(page.catalogue)
     gr.Markdown(INTRO, elem_classes="intro")
     table = gr.HTML(js_on_load=OPEN_METHOD, label="What methods can do")
-    page.visited.change(
-        handlers.matrix, None, table, api_visibility="private", show_progress="hidden"
-    )
+    seen.change(handlers.matrix, None, table, api_visibility="private", show_progress="hidden")
     gr.api(handlers.capabilities, api_name="method_capabilities")
     return table
 

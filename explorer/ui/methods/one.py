@@ -12,7 +12,7 @@ from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.method import Method
 from explorer.figures.diagram.block import INLINE, Rendering
 from explorer.figures.diagram.method import draw_method
-from explorer.ui import diagram, method_list, settings
+from explorer.ui import diagram, method_list, settings, views
 from explorer.ui.cards.method import method_facts, method_figures, method_head
 from explorer.ui.cards.model import display_name
 from explorer.ui.cards.results import results_card
@@ -23,11 +23,12 @@ from explorer.ui.settings import read as read_settings
 from explorer.ui.snippets import snippet
 from explorer.ui.tab import Page
 
+NAME = "method"  # of this view
 QUIET = {"api_visibility": "private", "show_progress": "hidden"}
 LATEX = [{"left": "$$", "right": "$$", "display": True}]
 
 
-def build(page: Page, model: gr.Dropdown) -> dict[str, Component]:
+def build(page: Page, model: gr.Dropdown, view: gr.Radio, seen: gr.State) -> dict[str, Component]:
     """Lay the view out; returns its inputs by URL name."""
     handlers = Handlers(page.catalogue)
     names = [(method.name, method.id) for method in method_list.ordered(page.catalogue)]
@@ -40,7 +41,7 @@ def build(page: Page, model: gr.Dropdown) -> dict[str, Component]:
     figures = gr.HTML()
     chosen = gr.Textbox("", visible="hidden", label="Settings", max_length=2000)
     with gr.Accordion("Knobs", open=True):
-        _knobs(page, handlers, method, chosen)
+        _knobs(page, handlers, seen, view, method, chosen)
     layer = gr.Slider(
         0, 126, value=0, step=1, label="Layer", info="0: the topmost that has any of it"
     )
@@ -51,10 +52,14 @@ def build(page: Page, model: gr.Dropdown) -> dict[str, Component]:
         code = gr.Code(language="python", label="With peft", interactive=False)
         bibtex = gr.Code(label="BibTeX", interactive=False)
     card = [head, equation, facts, results, bibtex]
-    gr.on([page.visited.change, method.change], handlers.card, method, card, **QUIET)
+    gr.on(
+        [seen.change, method.change],
+        views.when_shown(NAME, handlers.card, len(card)), [view, method], card, **QUIET,
+    )  # fmt: skip
     method.change(handlers.settings_that_fit, [method, chosen], chosen, **QUIET)
     gr.on(
-        [page.visited.change, *(part.change for part in inputs)], handlers.drawing, inputs,
+        [seen.change, *(part.change for part in inputs)],
+        views.when_shown(NAME, handlers.drawing, 5), [view, *inputs],
         [figures, parts.drawing, parts.details, layer, code], **QUIET,
     )  # fmt: skip
     parts.drawing.opened(handlers.opened, model, parts.details, **QUIET)
@@ -64,9 +69,20 @@ def build(page: Page, model: gr.Dropdown) -> dict[str, Component]:
     return {"method": method, "set": chosen, "layer": layer}
 
 
-def _knobs(page: Page, handlers: "Handlers", method: gr.Dropdown, chosen: gr.Textbox) -> None:
-    @gr.render([method, chosen], [page.visited.change, method.change], show_progress="hidden")
-    def form(name: str, text: str) -> None:
+def _knobs(
+    page: Page,
+    handlers: "Handlers",
+    seen: gr.State,
+    view: gr.Radio,
+    method: gr.Dropdown,
+    chosen: gr.Textbox,
+) -> None:
+    triggers = [seen.change, method.change]
+
+    @gr.render([view, method, chosen], triggers, show_progress="hidden")
+    def form(shown: str, name: str, text: str) -> None:
+        if shown != NAME:
+            return
         record = page.catalogue.method(name)
         values = settings.values(record, settings.fitting(record, text))
         with gr.Row(elem_classes="knobs"):

@@ -9,7 +9,7 @@ import gradio as gr
 from explorer.catalogue.architecture import Architecture
 from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.method import Method
-from explorer.ui import method_list
+from explorer.ui import method_list, views
 from explorer.ui.cards.survey import survey_table
 from explorer.ui.cards.values import number, share
 from explorer.ui.errors import told
@@ -20,12 +20,13 @@ from explorer.ui.tab import Page
 SMALLEST = "llama-1-7b"  # what the methods' own papers fine-tune
 
 
-def build(page: Page, model: gr.Dropdown) -> None:
+def build(page: Page, model: gr.Dropdown, view: gr.Radio, seen: gr.State) -> None:
     """Lay the view out."""
     handlers = Handlers(page.catalogue)
     table = gr.HTML(label="The five methods of the survey")
     gr.on(
-        [page.visited.change, model.change], handlers.table, model, table,
+        [seen.change, model.change],
+        views.when_shown("survey", handlers.table), [view, model], table,
         api_visibility="private", show_progress="hidden",
     )  # fmt: skip
     save_buttons({"csv": "Save as CSV", "json": "Save as JSON"}, handlers.export, [model])

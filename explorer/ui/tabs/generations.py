@@ -23,15 +23,16 @@ def build(page: Page) -> dict[str, Component]:
     """Lay out the tab; returns what the address bar keeps."""
     gr.Markdown(INTRO, elem_classes="intro")
     view = views.chooser(VIEWS)
+    seen = views.seen(page, view, VIEWS)
     columns = {name: gr.Column(visible=name == "models", elem_classes="view") for name in VIEWS}
     with columns["models"]:
-        filters, rows = table.build(page)
+        filters, rows = table.build(page, view, seen["models"])
     with columns["model"]:
-        one = model.build(page)
+        one = model.build(page, view, seen["model"])
     with columns["changes"]:
-        several = compare.build(page)
+        several = compare.build(page, view, seen["changes"])
     with columns["config"]:
-        config.build(page, view)
+        config.build(page, view, seen["config"])
     views.show_chosen(view, columns)
     chosen = one.inputs["model"]
     rows.select(

@@ -31,15 +31,16 @@ def build(page: Page) -> dict[str, Component]:
             min_width=220,
             scale=0,
         )
+    seen = views.seen(page, view, VIEWS)
     columns = {name: gr.Column(visible=name == "browse", elem_classes="view") for name in VIEWS}
     with columns["browse"]:
-        filters, cards = browse.build(page, model)
+        filters, cards = browse.build(page, model, view, seen["browse"])
     with columns["method"]:
-        inputs = one.build(page, model)
+        inputs = one.build(page, model, view, seen["method"])
     with columns["abilities"]:
-        table = matrix.build(page)
+        table = matrix.build(page, seen["abilities"])
     with columns["survey"]:
-        survey.build(page, model)
+        survey.build(page, model, view, seen["survey"])
     views.show_chosen(view, columns)
     opened = browse.Handlers(page.catalogue).opened
     for shown in (cards, table):

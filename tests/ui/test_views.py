@@ -1,0 +1,40 @@
+"""Views within a tab: each is made when it is seen, and the rest is left alone."""
+
+import gradio as gr
+
+from explorer.ui import views
+from explorer.ui.app import build_app
+
+SKIPPED = gr.skip()
+
+
+def test_a_view_that_is_not_shown_answers_nothing():
+    answer = views.when_shown("map", lambda value: value + 1)
+    assert answer("map", 1) == 2
+    assert answer("scores", 1) == SKIPPED
+    several = views.when_shown("map", lambda: (1, 2, 3), 3)
+    assert several("map") == (1, 2, 3)
+    assert several("scores") == (SKIPPED,) * 3
+
+
+def test_a_choice_shows_its_view_and_no_other():
+    with gr.Blocks():
+        chosen = views.chooser({"one": "One", "two": "Two"})
+        columns = {name: gr.Column() for name in ("one", "two")}
+        views.show_chosen(chosen, columns)
+    assert chosen.value == "one"
+
+
+def test_a_tab_that_opens_makes_one_view_of_catalogue_tabs():
+    """Beside the tab's own counter, an opened tab starts what counts its views, and nothing else.
+
+    Every event more is one that the browser has to take in before the tab stands.
+    """
+    app = build_app()
+    for tab, most in (("generations", 1), ("methods", 1)):
+        opened = next(b for b in app.blocks.values() if getattr(b, "elem_id", None) == f"tab-{tab}")
+        selects = [fn for fn in app.fns.values() if (opened._id, "select") in fn.targets]
+        (count,) = (fn for fn in selects if fn.fn is not None)
+        (visited,) = count.outputs
+        started = [fn for fn in app.fns.values() if (visited._id, "change") in fn.targets]
+        assert len(started) == most, [fn.name for fn in started]
