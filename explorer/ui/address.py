@@ -73,35 +73,27 @@ def read(
     return values, sentences
 
 
-def writer(inputs: Mapping[str, Mapping[str, Component]]) -> str:
-    """JavaScript that puts the shown tab's values into the page's address.
+def writer(tab: str, inputs: Mapping[str, Component]) -> str:
+    """JavaScript that puts this tab's values into the page's address, if it is the one shown.
 
-    It is called with the values of every tab's inputs, in order. Values at their default are left
+    It is called with the values of the tab's inputs, in order. Values at their default are left
     out, so that a link is no longer than what it says, and so are texts that are too long for one.
     """
-    tabs = [
-        {"id": tab, "names": list(named), "usual": [_plain(c.value) for c in named.values()]}
-        for tab, named in inputs.items()
-    ]
+    names, usual = list(inputs), [_plain(component.value) for component in inputs.values()]
     return f"""(...values) => setTimeout(() => {{
       if (!window.addressRead) return;  // the page is still being filled in from it
       const selected = document.querySelector('[role="tab"][aria-selected="true"]');
-      const query = new URLSearchParams();
-      let start = 0;
-      for (const tab of {json.dumps(tabs)}) {{
-        if (selected && selected.dataset.tabId === tab.id) {{
-          query.set("tab", tab.id);
-          tab.names.forEach((name, i) => {{
-            const value = values[start + i];
-            if (value === null || value === undefined || value === "") return;
-            if (JSON.stringify(value) === JSON.stringify(tab.usual[i])) return;
-            const text = Array.isArray(value) ? value.join(",") : String(value);
-            if (encodeURIComponent(text).length > {LONGEST_WRITTEN}) return;
-            query.set(name, text);
-          }});
-        }}
-        start += tab.names.length;
-      }}
+      if (!selected || selected.dataset.tabId !== {json.dumps(tab)}) return;
+      const usual = {json.dumps(usual)};
+      const query = new URLSearchParams({{ tab: {json.dumps(tab)} }});
+      {json.dumps(names)}.forEach((name, i) => {{
+        const value = values[i];
+        if (value === null || value === undefined || value === "") return;
+        if (JSON.stringify(value) === JSON.stringify(usual[i])) return;
+        const text = Array.isArray(value) ? value.join(",") : String(value);
+        if (encodeURIComponent(text).length > {LONGEST_WRITTEN}) return;
+        query.set(name, text);
+      }});
       const theme = new URLSearchParams(window.location.search).get("__theme");
       if (theme) query.set("__theme", theme);
       window.history.replaceState(null, "", "?" + query.toString());

@@ -71,7 +71,7 @@ def test_parse_raises_a_sentence(components):
 
 
 def test_the_writer_knows_each_tab_its_names_and_defaults(components):
-    script = address.writer({"budget": components})
-    assert '"id": "budget"' in script
-    assert '"names": ["model", "r", "targets"' in script
-    assert '"usual": ["llama-1-7b", 8, ["q_proj"], false, 0.0001' in script
+    script = address.writer("budget", components)
+    assert 'tab: "budget"' in script
+    assert '["model", "r", "targets"' in script
+    assert 'usual = ["llama-1-7b", 8, ["q_proj"], false, 0.0001' in script

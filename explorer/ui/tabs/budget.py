@@ -139,6 +139,7 @@ def _draw(page: Page, handlers: Handlers, form: Form, parts: Parts) -> None:
         [page.visited.change, *(part.change for part in asked)],
         handlers.redraw, asked,
         [parts.answer, parts.html, *parts.chart, parts.code, methods, knobs, lab],
+        show_progress_on=parts.answer,  # one to tell of it, not eight
         **AT_ONCE,
     )  # fmt: skip
     chosen = [inputs["method"], inputs["mode"], inputs["quantization"]]
