@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -53,17 +54,12 @@ def page_runs(tmp_path_factory):
     return tmp_path_factory.mktemp("runs")
 
 
-@pytest.fixture(scope="session")
-def page_address(tmp_path_factory, page_runs):
-    """The address of a page that runs for all browser tests, with its own run folder."""
+@contextmanager
+def running_page(log, **settings):
+    """A page of its own at a free port; its address. Nothing may go wrong without being told."""
     port = free_port()
     url = f"http://127.0.0.1:{port}/"
-    log = tmp_path_factory.mktemp("page") / "page.log"
-    environment = {
-        **os.environ,
-        "GRADIO_SERVER_PORT": str(port),
-        "EXPLORER_RUNS": str(page_runs),
-    }
+    environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), **settings}
     with log.open("wb") as stream:
         process = subprocess.Popen(
             [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=stream, stderr=stream
@@ -76,6 +72,14 @@ def page_address(tmp_path_factory, page_runs):
             process.wait(timeout=30)
     told = log.read_text(encoding="utf-8", errors="replace")
     assert "Traceback" not in told, told
+
+
+@pytest.fixture(scope="session")
+def page_address(tmp_path_factory, page_runs):
+    """The address of a page that runs for all browser tests, with its own run folder."""
+    log = tmp_path_factory.mktemp("page") / "page.log"
+    with running_page(log, EXPLORER_RUNS=str(page_runs)) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
