@@ -121,7 +121,7 @@ def _first(catalogue: Catalogue) -> dict[str, Component]:
             placeholder='{"model_type": "llama", "hidden_size": 2048, …}',
             info="Of a llama, mllama or llama4; stands in for the model above.",
         )  # fmt: skip
-        config_file.wire(config_file.lay_out(), inputs["config"])
+        config_file.wire(inputs["config"])
     return inputs
 
 
