@@ -64,7 +64,7 @@ def _count_visits(shown: dict[str, gr.Tab], visited: dict[str, gr.State]) -> Non
     for tab, shown_tab in shown.items():
         times = visited[tab]
         shown_tab.select(
-            lambda times, seen: times or int(seen == "yes"),
+            lambda times, seen: 1 if seen == "yes" and not times else gr.skip(),
             [times, seen],
             times,
             js=look.WHETHER_SEEN.replace("TAB", f"tab-{tab}"),

@@ -42,8 +42,6 @@ def chart_view(
             {"csv": "Save as CSV", "json": "Save as JSON"}, exporter(name, draw), list(inputs)
         )
     triggers = [page.visited.change, page.theme.change, *(part.change for part in inputs)]
-    if shown is not None:
-        triggers.append(shown.change)
     gr.on(
         triggers, drawer(name, draw), [chosen, *inputs, page.theme], [plot, warnings, rows],
         api_visibility="private", show_progress="hidden",

@@ -31,7 +31,7 @@ def test_a_tab_that_opens_makes_one_view_of_catalogue_tabs():
     Every event more is one that the browser has to take in before the tab stands.
     """
     app = build_app()
-    for tab, most in (("generations", 1), ("methods", 1)):
+    for tab, most in (("generations", 1), ("methods", 1), ("benchmarks", 1)):
         opened = next(b for b in app.blocks.values() if getattr(b, "elem_id", None) == f"tab-{tab}")
         selects = [fn for fn in app.fns.values() if (opened._id, "select") in fn.targets]
         (count,) = (fn for fn in selects if fn.fn is not None)

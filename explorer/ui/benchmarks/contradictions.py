@@ -7,6 +7,7 @@ from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.contradiction import Contradiction, load_contradictions
 from explorer.ui.cards.contradictions import contradictions_card
 from explorer.ui.cards.model import display_name
+from explorer.ui.endpoint import endpoint
 from explorer.ui.errors import told
 from explorer.ui.tab import Page
 
@@ -23,11 +24,11 @@ def build(page: Page, view: gr.Radio) -> dict[str, Component]:
         words = gr.Textbox("", label="Search contradictions", max_length=200)
     found = gr.HTML(label="Contradictions")
     gr.on(
-        [page.visited.change, view.change, about.change, words.change],
+        [page.visited.change, about.change, words.change],
         handlers.cards, [view, about, words], found,
         api_visibility="private", show_progress="hidden",
     )  # fmt: skip
-    gr.api(handlers.contradictions, api_name="contradictions")
+    endpoint(handlers.contradictions)
     return {"about": about, "find": words}
 
 

@@ -15,6 +15,7 @@ from explorer.ui.benchmarks.scores import Charts
 from explorer.ui.cards.model import display_name
 from explorer.ui.cards.sources import computed
 from explorer.ui.chart_view import as_csv, as_json, cited_rows, table_of
+from explorer.ui.endpoint import endpoint
 from explorer.ui.errors import told
 from explorer.ui.models_table import ordered
 from explorer.ui.saving import save_buttons
@@ -61,12 +62,12 @@ def build(page: Page, view: gr.Radio) -> dict[str, Component]:
     )  # fmt: skip
     inputs = [which, models, benchmarks]
     gr.on(
-        [page.visited.change, view.change, *(part.change for part in inputs)],
+        [page.visited.change, *(part.change for part in inputs)],
         handlers.table, [view, *inputs], [table, count],
         api_visibility="private", show_progress="hidden",
     )  # fmt: skip
     save_buttons({"csv": "Save as CSV", "json": "Save as JSON"}, handlers.export, inputs)
-    gr.api(handlers.published_figures, api_name="published_figures")
+    endpoint(handlers.published_figures)
     return {"table": which, "models": models, "benchmarks": benchmarks}
 
 

@@ -8,6 +8,7 @@ from explorer.figures.chart import Chart
 from explorer.figures.pareto import MEASURES, pareto, peft_against_full
 from explorer.ui.benchmarks.scores import plain_rows
 from explorer.ui.chart_view import chart_view
+from explorer.ui.endpoint import endpoint
 from explorer.ui.errors import told
 from explorer.ui.tab import Page
 
@@ -29,7 +30,7 @@ def build_tradeoffs(page: Page, view: gr.Radio) -> dict[str, Component]:
         across = gr.Dropdown(choices, value="trainable", label="Across")
         up = gr.Dropdown(choices, value="accuracy", label="Up")
     chart_view(page, "tradeoffs", tradeoffs, [across, up], view)
-    gr.api(method_comparison, api_name="method_comparison")
+    endpoint(method_comparison)
     return {"x": across, "y": up}
 
 
@@ -37,7 +38,7 @@ def build_against_full(page: Page, view: gr.Radio) -> None:
     """How far other methods come of full fine-tuning."""
     gr.Markdown(SLIVER, elem_classes="intro")
     chart_view(page, "full", against_full, [], view)
-    gr.api(peft_against_full_tuning, api_name="peft_against_full")
+    endpoint(peft_against_full_tuning, api_name="peft_against_full")
 
 
 def tradeoffs(x: str, y: str, theme: str) -> Chart:

@@ -14,6 +14,7 @@ from explorer.figures.pairs import smaller_beats_larger
 from explorer.figures.scores import AXES, heat_map, score_chart
 from explorer.ui.cards.benchmark import about_benchmark
 from explorer.ui.chart_view import chart_view
+from explorer.ui.endpoint import endpoint
 from explorer.ui.errors import told
 from explorer.ui.models_table import ordered
 from explorer.ui.tab import Page
@@ -61,8 +62,8 @@ def build_scores(page: Page, view: gr.Radio) -> dict[str, Component]:
         api_visibility="private", show_progress="hidden",
     )  # fmt: skip
     chart_view(page, "scores", charts.scores, list(inputs.values()), view)
-    gr.api(charts.benchmark_scores, api_name="benchmark_scores")
-    gr.api(charts.list_benchmarks, api_name="benchmarks")
+    endpoint(charts.benchmark_scores)
+    endpoint(charts.list_benchmarks, api_name="benchmarks")
     return inputs
 
 
@@ -87,7 +88,7 @@ def build_pairs(page: Page, view: gr.Radio) -> dict[str, Component]:
     charts = Charts(page.catalogue)
     most = gr.Slider(4, 40, value=16, step=1, label="Pairs shown, the largest ratio first")
     chart_view(page, "pairs", charts.pairs, [most], view)
-    gr.api(charts.smaller_beats_larger, api_name="smaller_beats_larger")
+    endpoint(charts.smaller_beats_larger)
     return {"pairs": most}
 
 

@@ -5,6 +5,7 @@ from gradio.components import Component
 
 from explorer.catalogue.glossary import load_glossary
 from explorer.ui.cards.terms import terms_card
+from explorer.ui.endpoint import endpoint
 from explorer.ui.errors import told
 from explorer.ui.tab import Page
 
@@ -14,10 +15,10 @@ def build(page: Page, view: gr.Radio) -> dict[str, Component]:
     words = gr.Textbox("", label="Search terms", max_length=200)
     text = gr.HTML(label="Terms")
     gr.on(
-        [page.visited.change, view.change, words.change], terms, [view, words], text,
+        [page.visited.change, words.change], terms, [view, words], text,
         api_visibility="private", show_progress="hidden",
     )  # fmt: skip
-    gr.api(glossary, api_name="glossary")
+    endpoint(glossary)
     return {"term": words}
 
 

@@ -6,6 +6,7 @@ from explorer.catalogue.applications import load_applications, load_challenges
 from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.survey import load_survey
 from explorer.ui.cards.uses import survey_card, topics_card
+from explorer.ui.endpoint import endpoint
 from explorer.ui.errors import told
 from explorer.ui.markup import joined
 from explorer.ui.tab import Page
@@ -16,10 +17,10 @@ def build(page: Page, view: gr.Radio) -> None:
     handlers = Handlers(page.catalogue)
     text = gr.HTML(label="Uses and limits")
     gr.on(
-        [page.visited.change, view.change], handlers.page, view, text,
+        [page.visited.change], handlers.page, view, text,
         api_visibility="private", show_progress="hidden",
     )  # fmt: skip
-    gr.api(handlers.uses_and_limits, api_name="uses_and_limits")
+    endpoint(handlers.uses_and_limits)
 
 
 class Handlers:

@@ -1,5 +1,7 @@
 """Benchmarks: published scores and fine-tuning results, what may be compared, uses and limits."""
 
+from dataclasses import replace
+
 import gradio as gr
 from gradio.components import Component
 
@@ -28,6 +30,7 @@ def build(page: Page) -> dict[str, Component]:
     """Lay out the tab; returns what the address bar keeps."""
     gr.Markdown(INTRO, elem_classes="intro")
     view = views.chooser(VIEWS)
+    seen = views.seen(page, view, VIEWS)
     columns = {name: gr.Column(visible=name == "scores", elem_classes="view") for name in VIEWS}
     kept: dict[str, Component] = {"view": view}
     builders = {
@@ -43,7 +46,8 @@ def build(page: Page) -> dict[str, Component]:
     }
     for name, build_view in builders.items():
         with columns[name]:
-            kept |= build_view(page, view) or {}
+            # a view is to its builder what a tab is: drawn when it is first seen
+            kept |= build_view(replace(page, visited=seen[name]), view) or {}
     views.show_chosen(view, columns)
     return kept
 
