@@ -6,7 +6,7 @@ from typing import Any
 
 from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.errors import ExplorerError, unknown
-from explorer.lab.bases import find_base
+from explorer.lab.bases import checkpoint, find_base
 from explorer.lab.engine import Engine
 from explorer.lab.eta import waits
 from explorer.lab.inside import read_inside
@@ -59,6 +59,7 @@ class LabActions:
         Returns:
             The ids of the runs, in the order in which they will go.
         """
+        checkpoint(base)  # a visitor names no folder of this machine
         jobs = self.plan(
             task, methods, knobs, seeds_from(seed, seeds), duration,
             base=base, steps=steps or None, batch_size=batch_size or None,
@@ -93,6 +94,7 @@ class LabActions:
         Returns:
             The ids of the runs, in the order in which they will go.
         """
+        checkpoint(base)
         given = {"base": base, "steps": steps, "batch_size": batch_size, "seed": seed}
         settings = {name: value for name, value in given.items() if value}
         jobs = make_sweep(self.catalogue, task, method, read_axes(values), prune, **settings)

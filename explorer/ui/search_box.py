@@ -5,6 +5,7 @@ from markupsafe import Markup
 
 from explorer.catalogue.catalogue import Catalogue
 from explorer.ui import search
+from explorer.ui.endpoint import endpoint
 from explorer.ui.errors import told
 from explorer.ui.markup import element, joined
 
@@ -67,7 +68,7 @@ def build(app: gr.Blocks, catalogue: Catalogue) -> None:
         api_visibility="private", show_progress="hidden",
     )  # fmt: skip
     app.load(None, None, None, js=SHORTCUT, api_visibility="private")
-    gr.api(found.search, api_name="search")
+    endpoint(found.search)
 
 
 class Handlers:

@@ -7,6 +7,7 @@ from explorer.catalogue.catalogue import Catalogue
 from explorer.ui import changes, models_table, views
 from explorer.ui.cards.changes import comparison, lineage_card
 from explorer.ui.cards.model import display_name
+from explorer.ui.endpoint import endpoint
 from explorer.ui.errors import told
 from explorer.ui.tab import Page
 
@@ -36,7 +37,7 @@ def build(page: Page, view: gr.Radio, seen: gr.State) -> dict[str, Component]:
         views.when_shown(NAME, handlers.compare, 2), [view, models, alike], [table, story],
         api_visibility="private", show_progress="hidden",
     )  # fmt: skip
-    gr.api(handlers.model_changes, api_name="model_changes")
+    endpoint(handlers.model_changes)
     return {"models": models, "alike": alike}
 
 

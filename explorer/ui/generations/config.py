@@ -8,6 +8,7 @@ from explorer.catalogue.config import architecture_from_text
 from explorer.figures.diagram.block import Rendering
 from explorer.ui import diagram, drawings, views
 from explorer.ui.cards.shape import shape_card
+from explorer.ui.endpoint import endpoint
 from explorer.ui.errors import told
 from explorer.ui.tab import Page
 
@@ -56,8 +57,8 @@ def build(page: Page, view: gr.Radio, seen: gr.State) -> None:
     parts.drawing.entered(
         diagram.enter, None, [level, layer], api_visibility="private", show_progress="hidden"
     )
-    gr.api(config_shape, api_name="config_shape")
-    gr.api(config_diagram, api_name="config_diagram")
+    endpoint(config_shape)
+    endpoint(config_diagram)
 
 
 @told

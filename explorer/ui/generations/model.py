@@ -11,6 +11,7 @@ from explorer.catalogue.record import facts_of
 from explorer.figures.diagram.block import Rendering
 from explorer.ui import diagram, drawings, models_table, views
 from explorer.ui.cards.model import display_name, model_facts, model_head, no_shape
+from explorer.ui.endpoint import endpoint
 from explorer.ui.errors import told
 from explorer.ui.tab import Page
 
@@ -44,8 +45,8 @@ def build(page: Page, view: gr.Radio, seen: gr.State) -> View:
         api_visibility="private", show_progress="hidden",
     )  # fmt: skip
     page.hand_over(budget, "budget", {"model": model})
-    gr.api(handlers.model, api_name="model")
-    gr.api(handlers.diagram, api_name="diagram")
+    endpoint(handlers.model)
+    endpoint(handlers.diagram)
     return View({"model": model, **drawn}, compare)
 
 

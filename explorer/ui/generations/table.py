@@ -11,6 +11,7 @@ from explorer.figures.timeline import timeline
 from explorer.ui import models_table, views
 from explorer.ui.cards.model import display_name
 from explorer.ui.cards.sources import finder, sourced
+from explorer.ui.endpoint import endpoint
 from explorer.ui.errors import told
 from explorer.ui.markup import element, joined
 from explorer.ui.tab import Page
@@ -57,7 +58,7 @@ def build(page: Page, view: gr.Radio, seen: gr.State) -> tuple[dict[str, Compone
         views.when_shown(NAME, handlers.rows), [view, *filters.values()], table,
         api_visibility="private", show_progress="hidden",
     )  # fmt: skip
-    gr.api(handlers.models, api_name="models")
+    endpoint(handlers.models)
     return filters, table
 
 

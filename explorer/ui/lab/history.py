@@ -8,6 +8,7 @@ from gradio.components import Component
 from explorer.catalogue.errors import UnknownNameError
 from explorer.lab.history import find_runs, full_record
 from explorer.lab.runs import delete_run
+from explorer.ui.endpoint import endpoint
 from explorer.ui.errors import told
 from explorer.ui.history_actions import HistoryActions
 from explorer.ui.lab import history_view
@@ -69,7 +70,7 @@ def build(page: Page, runs: gr.Dropdown) -> dict[str, Component]:
     written = write.click(handlers.write, [picked, note, tags], [note, tags], **QUIET)
     written.then(handlers.table, [find, picked], table, **QUIET)
     for action in ENDPOINTS:
-        gr.api(getattr(actions, action), api_name=action)
+        endpoint(getattr(actions, action), api_name=action)
     return {"find": find, "picked": picked}
 
 

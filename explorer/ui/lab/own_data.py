@@ -13,6 +13,7 @@ from explorer.lab.datasets import Row
 from explorer.lab.own_data.limits import ENDINGS, MAX_BYTES, MAX_ROWS
 from explorer.lab.own_data.preview import Preview
 from explorer.lab.own_data.store import own_tasks
+from explorer.ui.endpoint import endpoint
 from explorer.ui.errors import told
 from explorer.ui.markup import element, joined
 from explorer.ui.own_data_actions import OwnDataActions, keep_file, look
@@ -63,7 +64,7 @@ def build(page: Page, task: gr.Dropdown, base: gr.Dropdown) -> None:
     delete.click(handlers.delete, [kept, task], [task, kept], api_visibility="private")
     page.visited.change(handlers.choices, task, [task, kept], **QUIET)
     for action in ("check_data", "keep_data", "list_data", "delete_data"):
-        gr.api(getattr(actions, action), api_name=action)
+        endpoint(getattr(actions, action), api_name=action)
 
 
 def _form() -> dict[str, Any]:

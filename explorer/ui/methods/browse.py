@@ -8,6 +8,7 @@ from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.errors import ExplorerError
 from explorer.ui import method_list, views
 from explorer.ui.cards.methods_grid import method_grid
+from explorer.ui.endpoint import endpoint
 from explorer.ui.errors import told
 from explorer.ui.methods.shapes import architecture_of
 from explorer.ui.tab import Page
@@ -46,7 +47,7 @@ def build(
         views.when_shown("browse", handlers.browse), [view, *inputs], cards,
         api_visibility="private", show_progress="hidden",
     )  # fmt: skip
-    gr.api(handlers.methods, api_name="methods")
+    endpoint(handlers.methods)
     return filters, cards
 
 

@@ -6,6 +6,7 @@ from explorer.catalogue.catalogue import Catalogue
 from explorer.ui import method_list
 from explorer.ui.cards.method import ABILITIES
 from explorer.ui.cards.methods_grid import capability_table
+from explorer.ui.endpoint import endpoint
 from explorer.ui.errors import told
 from explorer.ui.methods.browse import OPEN_METHOD
 from explorer.ui.tab import Page
@@ -22,7 +23,7 @@ def build(page: Page, seen: gr.State) -> gr.HTML:
     gr.Markdown(INTRO, elem_classes="intro")
     table = gr.HTML(js_on_load=OPEN_METHOD, label="What methods can do")
     seen.change(handlers.matrix, None, table, api_visibility="private", show_progress="hidden")
-    gr.api(handlers.capabilities, api_name="method_capabilities")
+    endpoint(handlers.capabilities, api_name="method_capabilities")
     return table
 
 

@@ -16,6 +16,7 @@ from explorer.ui import diagram, method_list, settings, views
 from explorer.ui.cards.method import method_facts, method_figures, method_head
 from explorer.ui.cards.model import display_name
 from explorer.ui.cards.results import results_card
+from explorer.ui.endpoint import endpoint
 from explorer.ui.errors import told
 from explorer.ui.knob_form import knob_inputs
 from explorer.ui.methods.shapes import architecture_of
@@ -65,7 +66,7 @@ def build(page: Page, model: gr.Dropdown, view: gr.Radio, seen: gr.State) -> dic
     parts.drawing.opened(handlers.opened, model, parts.details, **QUIET)
     _hand_over(page, method, model, chosen, budget, lab)
     for name in ("method", "method_diagram", "trainable_parameters"):
-        gr.api(getattr(handlers, name), api_name=name)
+        endpoint(getattr(handlers, name), api_name=name)
     return {"method": method, "set": chosen, "layer": layer}
 
 

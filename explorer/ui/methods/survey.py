@@ -12,6 +12,7 @@ from explorer.catalogue.method import Method
 from explorer.ui import method_list, views
 from explorer.ui.cards.survey import survey_table
 from explorer.ui.cards.values import number, share
+from explorer.ui.endpoint import endpoint
 from explorer.ui.errors import told
 from explorer.ui.methods.shapes import architecture_of
 from explorer.ui.saving import save_buttons
@@ -30,7 +31,7 @@ def build(page: Page, model: gr.Dropdown, view: gr.Radio, seen: gr.State) -> Non
         api_visibility="private", show_progress="hidden",
     )  # fmt: skip
     save_buttons({"csv": "Save as CSV", "json": "Save as JSON"}, handlers.export, [model])
-    gr.api(handlers.survey_methods, api_name="survey_methods")
+    endpoint(handlers.survey_methods)
 
 
 class Handlers:

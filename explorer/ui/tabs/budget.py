@@ -13,6 +13,7 @@ from explorer.ui.budget.handlers import Handlers
 from explorer.ui.budget.links import ON_PLAN_LINKS, PlanLines
 from explorer.ui.budget.verify import Verification
 from explorer.ui.chart_view import exporter
+from explorer.ui.endpoint import endpoint
 from explorer.ui.saving import save_buttons
 from explorer.ui.tab import Page, Tab
 
@@ -61,7 +62,7 @@ def build(page: Page) -> dict[str, Component]:
     _act(handlers, form, parts)
     endpoints = Endpoints(page.catalogue)
     for name in PUBLIC:
-        gr.api(getattr(endpoints, name), api_name=name)
+        endpoint(getattr(endpoints, name), api_name=name)
     wishes = parts.wishes
     return {**form.inputs, "view": wishes.pop("view"), "pins": wishes.pop("pinned"), **wishes}
 
@@ -123,7 +124,7 @@ def _verification(page: Page, handlers: Handlers, plan: list[Component]) -> None
     verify = gr.Button("Verify with transformers and peft", size="sm", elem_classes="verify")
     counted = gr.HTML(label="Verification", elem_id="budget-verified")
     verify.click(verification.show, plan, counted, **QUIET)
-    gr.api(verification.verify, api_name="verify")
+    endpoint(verification.verify)
 
 
 def _draw(page: Page, handlers: Handlers, form: Form, parts: Parts) -> None:

@@ -7,6 +7,7 @@ from explorer.ui import views
 from explorer.ui.compare import form, panels
 from explorer.ui.compare.handlers import Handlers
 from explorer.ui.compare_actions import CompareActions
+from explorer.ui.endpoint import endpoint
 from explorer.ui.tab import Page, Tab
 
 INTRO = (
@@ -59,7 +60,7 @@ def _publish(handlers: Handlers) -> None:
         handlers.own.delete_adapter,
     )
     for action in actions:
-        gr.api(action, api_name=action.__name__, concurrency_limit=8)
+        endpoint(action, api_name=action.__name__, concurrency_limit=8)
 
 
 TAB = Tab("compare", "Compare", 60, build)

@@ -13,6 +13,7 @@ from explorer.lab.datasets import find_task
 from explorer.lab.eta import waits
 from explorer.lab.runs import Run, find_run, list_runs
 from explorer.ui import race
+from explorer.ui.endpoint import endpoint
 from explorer.ui.errors import told
 from explorer.ui.lab import history, own_data
 from explorer.ui.lab.charts import INSIDE, draw
@@ -54,7 +55,7 @@ def build(page: Page) -> dict[str, Component]:
     quantized = quantization_panel(page, handlers.actions)
     _wire(page, handlers, form, (start, sweep), shown)
     for action in ENDPOINTS:
-        gr.api(getattr(handlers.actions, action), api_name=action)
+        endpoint(getattr(handlers.actions, action), api_name=action)
     kept = {name: part for name, part in form.items() if name not in TOLD}
     return {
         **kept,
@@ -104,7 +105,7 @@ def _wire(
     start.click(handlers.start, given, runs, api_visibility="private")
     swept = [form[name] for name in SWEEP_INPUTS]
     sweep.click(handlers.sweep, swept, [runs, shown["chart"]], api_visibility="private")
-    shown["stop"].click(handlers.actions.stop_runs, runs, None, **quiet)
+    shown["stop"].click(handlers.actions.stop_runs, runs, None, api_name="stop", **quiet)
     shown["delete"].click(handlers.delete, runs, runs, api_visibility="private")
     page.hand_over(shown["compare"], "compare", {"runs": runs})
 
