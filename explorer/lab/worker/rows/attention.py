@@ -15,6 +15,7 @@ from explorer.lab.worker.rows.cache import Grown, SegmentCache
 from explorer.lab.worker.rows.extra_keys import padding_mask, small_products, stack_biases
 from explorer.lab.worker.rows.form import ExcitorForm, PromptForm, RowForm
 from explorer.lab.worker.rows.linears import RowLinears
+from explorer.lab.worker.rows.one_token import attend_one, worth_it
 from explorer.lab.worker.rows.padding import padded_mask
 from explorer.lab.worker.rows.segments import Segment
 
@@ -25,7 +26,8 @@ Rotation = tuple[Tensor, Tensor]  # cosines, and sines with the sign of the half
 class Prompts:
     """Rows `start` to `stop`: keys, values [n, G, K, h], gate [n, H, 1, 1].
 
-    mask [n, 1, 1, K], or None where all rows have as many.
+    mask [n, 1, 1, K], or None where all rows have as many. On a CPU keys and values are float32
+    over a 16-bit base as well (see `small_products`).
     """
 
     start: int
@@ -169,6 +171,8 @@ class RowAttention:
         """
         start, stop = self.biases.start - segment.start, self.biases.stop - segment.start
         own, (length, past) = query[segment.rows], (query.shape[2], keys.shape[2])
+        if worth_it(own, keys):
+            return [attend_one(own, keys, values, self.scaling, mask, bias, start)]
         if length == 1 and mask is None:
             whole = own.new_zeros(own.shape[0], self.heads, 1, past)
             whole[start:stop] = bias
@@ -192,6 +196,8 @@ class RowAttention:
 
     def _attend(self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
         shape, dtype = query.shape, query.dtype
+        if keys.shape[1] == values.shape[1] and worth_it(query, keys):
+            return attend_one(query, keys, values, self.scaling, mask)
         if shape[2] == 1 and keys.shape[1] == values.shape[1]:
             return self._attend_by_groups(query, keys, values, mask)
         if keys.shape[1] != values.shape[1]:
@@ -239,7 +245,14 @@ class RowAttention:
     def _add_prompts(self, heads: Tensor, query: Tensor) -> None:
         prompts = self.prompts
         rows = slice(prompts.start, prompts.stop)
-        beside = self._attend_by_groups(query[rows], prompts.keys, prompts.values, prompts.mask)
+        own, keys, values = query[rows], prompts.keys, prompts.values
+        if worth_it(query, keys):
+            beside = attend_one(own, keys, values, self.scaling, bias=prompts.mask)
+        else:
+            parts = (keys, values, prompts.mask)
+            beside = self._attend_by_groups(
+                own, *(p if p is None else p.to(own.dtype) for p in parts)
+            )
         heads[rows].addcmul_(beside, prompts.gate)
 
 
@@ -263,7 +276,8 @@ def stack_prompts(forms: Sequence[PromptForm | None]) -> Prompts | None:
     start, stop = given[0], given[-1] + 1
     first, longest = forms[start], max(forms[row].keys.shape[1] for row in given)
     shape = (stop - start, first.keys.shape[0], longest, first.keys.shape[2])
-    keys, values = first.keys.new_zeros(shape), first.keys.new_zeros(shape)
+    dtype = small_products(first.keys.dtype, first.keys.device)
+    keys, values = (first.keys.new_zeros(shape, dtype=dtype) for _ in range(2))
     gate = first.gate.new_zeros(stop - start, first.gate.shape[0], 1, 1)
     lengths = [longest] * (stop - start)
     for row in given:

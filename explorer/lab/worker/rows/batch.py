@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import rms_norm
 from transformers import LlamaForCausalLM
 
 from explorer.lab.worker.rows.attention import RowAttention
@@ -19,6 +18,7 @@ class RowNorm:
 
     def __init__(self, norm: nn.Module, weights: Sequence[Tensor | None]) -> None:
         self.norm = norm
+        self.epsilon = torch.full((1, 1, 1), norm.variance_epsilon, device=norm.weight.device)
         self.weight: Tensor | None = None
         if any(weight is not None for weight in weights):
             own = [norm.weight if weight is None else weight for weight in weights]
@@ -27,8 +27,11 @@ class RowNorm:
     def __call__(self, x: Tensor) -> Tensor:
         if self.weight is None and x.shape[0] == 1:
             return self.norm(x)  # a row alone is the base bit for bit
-        wide = rms_norm(x.to(torch.float32), x.shape[-1:], eps=self.norm.variance_epsilon)
-        return wide.to(x.dtype).mul_(self.norm.weight if self.weight is None else self.weight)
+        wide = x.to(torch.float32).view(-1, 1, x.shape[-1])
+        # mean of squares plus epsilon, in one call
+        scale = torch.baddbmm(self.epsilon, wide, wide.transpose(1, 2), alpha=1 / x.shape[-1])
+        normed = (wide * scale.rsqrt_()).view(x.shape).to(x.dtype)
+        return normed.mul_(self.norm.weight if self.weight is None else self.weight)
 
 
 class RowLayer:
@@ -84,6 +87,7 @@ class RowBatch:
             )
         self.base = base
         self.forms: list[RowForm] = []
+        self.layers: list[RowLayer] = []
         self.segments: list[list[Segment]] = []
         self.caches: list[list[SegmentCache]] = []
         self.shares: list[Grown] = []  # of the layers' extra keys; empty where there are none
@@ -94,10 +98,11 @@ class RowBatch:
         self._enter()
 
     def _stack(self, forms: list[RowForm]) -> None:
-        """Stack what the rows add; done again when a row leaves."""
+        """Stack what the rows add; done again when a row leaves, a layer at a time in place."""
         self.forms = forms
         model = self.base.model
-        self.layers = [RowLayer(layer, i, forms) for i, layer in enumerate(model.layers)]
+        for index, layer in enumerate(model.layers):
+            self.layers[index : index + 1] = [RowLayer(layer, index, forms)]
         self.norm = RowNorm(model.norm, [form.norms.get("model.norm") for form in forms])
         self.head = RowLinears(
             [self.base.lm_head], [[form.linears.get("lm_head") for form in forms]]
@@ -164,7 +169,8 @@ class RowBatch:
             [SegmentCache(segment.prefix + room) for segment in segments]
             for segments in self.segments
         ]
-        self.shares = [Grown(room) for _ in self.layers]
+        # shares are computed in float32, and kept in the type that keys are kept in
+        self.shares = [Grown(room, self.base.dtype) for _ in self.layers]
         for index, (segments, caches) in enumerate(zip(self.segments, self.caches, strict=True)):
             for segment, cache in zip(segments, caches, strict=True):
                 if segment.prefix:
@@ -193,14 +199,14 @@ class RowBatch:
                 left.append((after, cache))
             self.segments[index] = [segment for segment, _ in left]
             self.caches[index] = [cache for _, cache in left]
-        before = [layer.attention.biases for layer in self.layers]
+        biases = [layer.attention.biases for layer in self.layers]
+        starts = [old.start if old else 0 for old in biases]
+        del biases  # or they would be held beside the new ones
         self._stack([self.forms[row] for row in rows])
         self._enter()
-        for layer, old, shares in zip(self.layers, before, self.shares, strict=True):
-            if new := layer.attention.biases:
-                shares.keep([row - old.start for row in rows[new.start : new.stop]])
-            elif old:
-                shares.keep([])
+        for layer, start, shares in zip(self.layers, starts, self.shares, strict=True):
+            new = layer.attention.biases
+            shares.keep([row - start for row in rows[new.start : new.stop]] if new else [])
 
     def rewind(self, length: int) -> None:
         """Forget all positions of text but the first `length`."""

@@ -10,10 +10,11 @@ class Grown:
     """States [rows, heads, positions, width] that get longer.
 
     Memory is taken with the first positions, for `room` of them, and more when that is used up.
+    They are kept in `dtype`, or in the type of the first.
     """
 
-    def __init__(self, room: int) -> None:
-        self.room = room
+    def __init__(self, room: int, dtype: torch.dtype | None = None) -> None:
+        self.room, self.dtype = room, dtype
         self.length = 0
         self.states: Tensor | None = None
 
@@ -31,7 +32,7 @@ class Grown:
 
     def _empty(self, like: Tensor) -> Tensor:
         rows, heads, _, width = like.shape
-        return like.new_empty(rows, heads, self.room, width)
+        return like.new_empty(rows, heads, self.room, width, dtype=self.dtype)
 
     def _grow(self, end: int) -> None:
         self.room = -(-end // BLOCK) * BLOCK

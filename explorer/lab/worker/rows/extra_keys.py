@@ -32,17 +32,14 @@ class Biases:
     mask: Tensor | None
 
     def read(self, x: Tensor, cache: Grown) -> Tensor:
-        """Add the shares of the tokens x [B, M, d] to the cache; all of them, [n, H, L, K].
-
-        They are cached in x's type, as keys are.
-        """
+        """Add the shares of the tokens x [B, M, d] to the cache; all of them, [n, H, L, K]."""
         own = x[self.start : self.stop].to(self.down.dtype)
         rows, length, _ = own.shape
         scores = torch.bmm(torch.bmm(own, self.down), self.scores)
         scores = scores.view(rows, length, -1, self.prompts.shape[2]).transpose(1, 2)
         if self.mask is not None:
             scores = scores + self.mask
-        return cache.put(torch.softmax(scores, dim=-1).to(x.dtype))
+        return cache.put(torch.softmax(scores, dim=-1))
 
     def bias(self, query: Tensor, shares: Tensor) -> Tensor:
         """What is added to the scaled scores of query [B, H, M, h]: [n, H, M, L]."""

@@ -60,18 +60,22 @@ class LowRank:
         """Add to outputs y [B, M, sum of out] what the rows make of x [B, M, in], in place."""
         rows, length = self.stop - self.start, x.shape[1]
         own = x.narrow(0, self.start, rows).to(self.down.dtype)
-        inner = torch.bmm(own, self.down).view(rows, length, self.acting, self.rank)
-        if length == 1:  # the same order without the places
-            inner = inner.view(rows, self.acting, 1, self.rank)
+        inner = torch.bmm(own, self.down)
+        if self.blocks == 1:
+            added = torch.bmm(inner, self.up)
+        elif length == 1:  # blocks are in the outputs' order already
+            inner = inner.view(rows, self.acting, self.rank)
+            if self.sources is not None:
+                inner = inner.index_select(1, self.sources)
+            added = torch.bmm(inner.view(-1, 1, self.rank), self.up).view(rows, 1, -1)
         else:
-            inner = inner.transpose(1, 2)
-        if self.sources is not None:
-            inner = inner.index_select(1, self.sources)
-        added = torch.bmm(inner.reshape(-1, length, self.rank), self.up)
-        if length > 1:
-            added = added.view(rows, self.blocks, length, -1).transpose(1, 2)
+            inner = inner.view(rows, length, self.acting, self.rank).transpose(1, 2)
+            if self.sources is not None:
+                inner = inner.index_select(1, self.sources)
+            added = torch.bmm(inner.reshape(-1, length, self.rank), self.up)
+            added = added.view(rows, self.blocks, length, -1).transpose(1, 2).flatten(2)
         # float32 adapters over a 16-bit base: summed in float32, then rounded once
-        y.narrow(0, self.start, rows).add_(added.reshape(rows, length, -1))
+        y.narrow(0, self.start, rows).add_(added)
 
     def tensors(self) -> Iterator[Tensor]:
         """What was stacked."""
