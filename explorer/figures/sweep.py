@@ -52,7 +52,9 @@ def heat_map(
         + ": %{text}<extra></extra>",
     )  # fmt: skip
     figure.update_xaxes(title_text=across, type="category", showgrid=False)
-    figure.update_yaxes(title_text=down or "", type="category", showgrid=False, showticklabels=bool(down))
+    figure.update_yaxes(
+        title_text=down or "", type="category", showgrid=False, showticklabels=bool(down)
+    )
     return figure
 
 

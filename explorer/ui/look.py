@@ -76,6 +76,7 @@ def theme() -> gr.themes.Base:
         input_placeholder_color_dark="*neutral_300",
     )
 
+
 # Whether the tab TAB is the one to be seen, as soon as the page has read its address.
 WHETHER_SEEN = """async (times) => {
   while (!window.addressRead) await new Promise((next) => setTimeout(next, 20));
