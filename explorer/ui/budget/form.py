@@ -153,9 +153,9 @@ def _optimizer() -> dict[str, Component]:
 
 def _loss() -> dict[str, Component]:
     return {
-        "loss_positions": gr.Number(
-            None, precision=0, label="Positions with a loss, a sequence",
-            info="empty: all of them; fewer where only answers count and logits are cut",
+        "loss_positions": _unless_given(
+            "Positions with a loss, a sequence",
+            "empty: all of them; fewer where only answers count and logits are cut",
         ),
         "loss_chunk": gr.Number(
             0, precision=0, step=128, label="Fused head and loss, rows at a time",
@@ -167,9 +167,9 @@ def _loss() -> dict[str, Component]:
 
 def _inference() -> dict[str, Component]:
     return {
-        "prompt": gr.Number(
-            None, precision=0, label="Prompt, tokens",
-            info="of the tokens above; the rest is the answer. Empty: half",
+        "prompt": _unless_given(
+            "Prompt, tokens",
+            "of the tokens above; the rest is the answer. Empty: half",
         ),
         "kv_dtype": gr.Dropdown(list(KV_BYTES), value="bfloat16", label="Type of the KV cache"),
     }  # fmt: skip
@@ -202,23 +202,28 @@ def _devices() -> dict[str, Component]:
         "sharding": gr.Dropdown(
             [(SHARDING_NAMES[name], name) for name in SHARDINGS], value="none", label="Sharding"
         ),
-        "interconnect": gr.Number(
-            None, step=10, label="GB/s between devices",
-            info="both directions together; empty: the device's own link",
+        "interconnect": _unless_given(
+            "GB/s between devices",
+            "both directions together; empty: the device's own link",
         ),
-        "efficiency": gr.Number(
-            None, step=0.05, label="Share of the rated speed",
-            info="0 to 1; empty: what published runs reach",
+        "efficiency": _unless_given(
+            "Share of the rated speed",
+            "0 to 1; empty: what published runs reach",
         ),
-        "price_per_hour": gr.Number(
-            None, step=0.1, label="Price of a device, US dollars an hour",
-            info="empty: the catalogue's dated price, where it has one",
+        "price_per_hour": _unless_given(
+            "Price of a device, US dollars an hour",
+            "empty: the catalogue's dated price, where it has one",
         ),
         "grid_intensity": gr.Number(
             GRID_INTENSITY, step=0.05, label="Grid, kg CO₂e a kWh",
             info=f"{GRID_INTENSITY:g}, the world's in 2024, unless you know yours",
         ),
     }  # fmt: skip
+
+
+def _unless_given(label: str, info: str) -> gr.Textbox:
+    """A number that may be left empty: gr.Number turns an empty one into 0 as its fold opens."""
+    return gr.Textbox("", label=label, info=info, max_length=30, max_lines=1)
 
 
 def _rank_info(catalogue: Catalogue) -> str:
