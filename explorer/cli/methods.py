@@ -76,6 +76,7 @@ def _card_text(card: dict[str, Any]) -> str:
     lines += [_knob(name, knob) for name, knob in card["knobs"].items()]
     lines += ["", "caveats"] if card["caveats"] else []
     lines += [f"  {caveat['text']}" for caveat in card["caveats"]]
+    lines += [f"does not run on {kind}: {why}" for kind, why in card.get("not_on", {}).items()]
     if "paper" in card:
         lines += ["", f"paper: {card['paper']['title']}, {card['paper']['url']}"]
     return "\n".join(lines)

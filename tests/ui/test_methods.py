@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import peft
 import pytest
+from markupsafe import escape
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
 import explorer.methods
@@ -158,3 +159,11 @@ def test_the_surveys_table_is_saved_exactly_as_shown():
 def test_browsing_on_a_model_without_a_shape_is_a_sentence():
     with pytest.raises(Exception, match="never published"):
         browse.Handlers(CATALOGUE).browse("", [], [], "llama-4-behemoth")
+
+
+def test_a_card_says_which_generations_a_method_does_not_run_on():
+    method = CATALOGUE.method("llama-adapter-v2")
+    card = str(method_facts(method))
+    assert "Runs on the text model of Llama 4" in card
+    assert escape(method.not_on["llama4"]) in card
+    assert "✗" not in str(method_facts(CATALOGUE.method("ln-tuning"))).split("Llama 4")[1]

@@ -28,6 +28,7 @@ LABELS = {
     "saves": "saves and loads",
 }
 ABILITIES = {n: LABELS.get(n, n.replace("_", " ")) for n in Capability.abilities()}
+TEXT_OF = {"llama4": "text model of Llama 4", "mllama": "text model of Llama 3.2 Vision"}
 ORIGINS = {
     "peft": "in peft",
     "explorer": "a peft tuner of this project",
@@ -119,7 +120,7 @@ def method_figures(method: Method, counted: TrainableCount, total: int, model_na
 def method_facts(method: Method) -> Markup:
     """Start, saved, latency, what was measured, knobs, caveats, results, differences."""
     find = finder_of(method)
-    left = [_plain_facts(method, find), _measured(method.capability, find)]
+    left = [_plain_facts(method, find), _measured(method, find)]
     right = [
         _notes("Published", method.published, find),
         _notes("Caveats", method.caveats, find),
@@ -157,21 +158,35 @@ def _section(title: str, rows: Mapping[str, Any]) -> Markup:
     )
 
 
-def _measured(capability: Capability | None, find: Find) -> Markup | None:
+def _measured(method: Method, find: Find) -> Markup | None:
+    capability = method.capability
     if capability is None:
         return None
     rows = {label: ability(capability, name, find) for name, label in ABILITIES.items()}
+    rows |= {f"runs on the {text}": _on(method, kind, text, find) for kind, text in TEXT_OF.items()}
     return _section(
-        "Measured on a tiny LLaMA", {label.capitalize(): value for label, value in rows.items()}
+        "Measured on a tiny LLaMA",
+        {label[:1].upper() + label[1:]: value for label, value in rows.items()},
     )
+
+
+def _on(method: Method, kind: str, text: str, find: Find) -> Markup:
+    reason = method.not_on.get(kind)
+    source = [f"measured: tests/methods/test_generations.py on a tiny {text}"]
+    return _answer(reason is None, reason, source, method.capability.versions, find)
 
 
 def ability(capability: Capability, name: str, find: Find) -> Markup:
     """Yes or no with its source, and the reason for a no."""
-    able = getattr(capability, name)
+    able, reason = getattr(capability, name), capability.why.get(name)
+    return _answer(able, reason, capability.source, capability.versions, find)
+
+
+def _answer(
+    able: bool, reason: str | None, source: Sequence[str], versions: str, find: Find
+) -> Markup:
     mark = element("span", "✓ yes" if able else "✗ no", class_="able" if able else "unable")
-    shown = sourced(mark, capability.source, find, capability.versions)
-    reason = capability.why.get(name)
+    shown = sourced(mark, source, find, versions)
     if not reason:
         return shown
     return element(
