@@ -12,6 +12,7 @@ TRAITS: dict[str, tuple[str, Callable[[Method], bool]]] = {
     "survey": ("in the survey", lambda m: m.survey),
     "merges": ("merges", lambda m: m.merges),
     "four-bit": ("works on 4-bit", lambda m: m.works_on_4bit),
+    "eight-bit": ("works on 8-bit", lambda m: m.trains_on("int8")),
     "starts-as-base": ("starts as the base", lambda m: m.starts_as_base),
     "runs": ("runs here", lambda m: m.unsupported is None),
 }

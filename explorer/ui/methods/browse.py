@@ -71,7 +71,7 @@ class Handlers:
 
         Args:
             family: a family such as "low-rank", or empty for all.
-            trait: "survey", "merges", "four-bit", "starts-as-base", "runs", or empty.
+            trait: "survey", "merges", "four-bit", "eight-bit", "starts-as-base", "runs", or empty.
             model: id of the model that the parameters are counted on.
         """
         if trait and trait not in method_list.TRAITS:
