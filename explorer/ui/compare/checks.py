@@ -6,6 +6,8 @@ from explorer.lab.events import SelfCheck
 from explorer.lab.request import BASE_COLUMN
 from explorer.ui.markup import element, joined
 
+SHORT = 20  # characters of a value that stand beside its name
+
 
 def check_mark(check: SelfCheck | None) -> Markup:
     """The mark on a column, which opens on the numbers, and why it runs by itself if it does."""
@@ -21,12 +23,18 @@ def check_mark(check: SelfCheck | None) -> Markup:
     sign = element("span", "✓" if check.passed else "✗", class_="sign", aria_hidden="true")
     class_ = "check passed" if check.passed else "check failed"
     numbers = [
-        element("div", element("dt", name), element("dd", value))
+        element(
+            "div",
+            element("dt", name),
+            element("dd", value),
+            class_="words" if len(value) > SHORT else None,
+        )
         for name, value in _numbers(check, base)
     ]
     alone = None
     if check.alone:
-        alone = element("p", f"runs by itself: {check.alone}", class_="badge warn wrap")
+        words_alone = f"Runs by itself beside the shared batch: {check.alone}"
+        alone = element("p", words_alone, class_="badge warn wrap")
     summary = element("summary", sign, f" {words}", _short(check, base))
     return joined([element("details", summary, element("dl", *numbers), class_=class_), alone])
 

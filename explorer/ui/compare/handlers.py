@@ -15,7 +15,7 @@ from explorer.ui.compare.answers import board_html
 from explorer.ui.compare.board import Board
 from explorer.ui.compare.export import export
 from explorer.ui.compare.own import AdapterActions, taken_in
-from explorer.ui.compare.sets import SetActions, chosen_set, summary, table
+from explorer.ui.compare.sets import SetActions, chosen_set, summary, table, widths
 from explorer.ui.compare.votes import VoteActions, revealed, standings_html
 from explorer.ui.compare_actions import CompareActions, sampling
 from explorer.ui.errors import told
@@ -190,7 +190,8 @@ class Handlers:
             names = names or self.sets.names(result.columns)
             over = len(result.rows) == result.total
             text = json.dumps(result.plain()) if over else ""
-            shown = gr.update(value=table(result, names), visible=True)
+            rows = table(result, names)
+            shown = gr.update(value=rows, column_widths=widths(result), visible=True)
             yield summary(result, names), shown, text
 
     def standings(self) -> Any:

@@ -39,8 +39,12 @@ def ask(
         go = gr.Button("Ask all", variant="primary", scale=1)
         stop = gr.Button("Stop", variant="stop", scale=1)
     with gr.Row(elem_classes="pick switches"):
-        chat = gr.Checkbox(False, label="Chat: every column keeps its own history", scale=2)
-        blind = gr.Checkbox(False, label="Blind: no names until you have voted", scale=2)
+        chat = gr.Checkbox(
+            False, label="Chat: every column keeps its own history", scale=2, min_width=240
+        )
+        blind = gr.Checkbox(
+            False, label="Blind: no names until you have voted", scale=2, min_width=240
+        )
         fresh = gr.Button("New chat", size="sm", scale=0, min_width=110)
     with gr.Row(elem_classes="pick spread"):
         view = views.chooser(VIEWS, "Show")
@@ -88,8 +92,12 @@ def prompt_set(page: Page, handlers: Handlers, common: list[Component]) -> dict[
     """A task's held-out rows or an uploaded list in all columns."""
     tasks = [(task.name, task.id) for task in page.catalogue.tasks.values()]
     with gr.Row(elem_classes="pick"):
-        task = gr.Dropdown(tasks, value=tasks[0][1], label="Held-out prompts of a task", scale=2)
-        limit = gr.Slider(1, MAX_ROWS, value=20, step=1, label="Prompts at most", scale=2)
+        task = gr.Dropdown(
+            tasks, value=tasks[0][1], label="Held-out prompts of a task", scale=2, min_width=240
+        )
+        limit = gr.Slider(
+            1, MAX_ROWS, value=20, step=1, label="Prompts at most", scale=2, min_width=240
+        )
     with gr.Accordion("Or a list of your own", open=False), gr.Row():
         upload = gr.File(
             label="JSONL, JSON, CSV, TSV, Parquet or text", type="filepath", height=120,

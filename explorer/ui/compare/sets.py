@@ -147,7 +147,14 @@ def _matrix(result: SetResult, names: dict[str, str]) -> Markup:
         class_="plain",
     )
     title = element("h3", "Wins, ties and losses, prompt by prompt (row against column)")
-    return joined([title, element("div", table, class_="scroll", tabindex="0")])
+    return joined([title, element("div", table, class_="scroll set-means", tabindex="0")])
+
+
+def widths(result: SetResult) -> list[str]:
+    """How wide each column of `table` is: answers have room, and no heading is broken."""
+    scored = result.metric is not None
+    answers = ["260px", "120px"] if scored else ["300px"]
+    return ["56px", "260px", *(["200px"] if scored else []), *answers * len(result.columns)]
 
 
 def table(result: SetResult, names: dict[str, str]) -> dict[str, Any]:

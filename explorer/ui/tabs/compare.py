@@ -11,8 +11,9 @@ from explorer.ui.endpoint import endpoint
 from explorer.ui.tab import Page, Tab
 
 INTRO = (
-    "The base and every adapter answer the same prompt together. Each column is checked first: the "
-    "base's logits against those of the untouched model, each adapter's against the base's."
+    "The base and every adapter answer the same prompt together, and each column is checked: the "
+    "base's logits against those of the untouched model, each adapter's against the base's and "
+    "against its own by itself."
 )
 MODES = {
     "ask": "One prompt",

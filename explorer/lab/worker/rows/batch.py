@@ -18,7 +18,6 @@ class RowNorm:
 
     def __init__(self, norm: nn.Module, weights: Sequence[Tensor | None]) -> None:
         self.norm = norm
-        self.epsilon = torch.full((1, 1, 1), norm.variance_epsilon, device=norm.weight.device)
         self.weight: Tensor | None = None
         if any(weight is not None for weight in weights):
             own = [norm.weight if weight is None else weight for weight in weights]
@@ -26,11 +25,11 @@ class RowNorm:
 
     def __call__(self, x: Tensor) -> Tensor:
         if self.weight is None and x.shape[0] == 1:
-            return self.norm(x)  # a row alone is the base bit for bit
-        wide = x.to(torch.float32).view(-1, 1, x.shape[-1])
-        # mean of squares plus epsilon, in one call
-        scale = torch.baddbmm(self.epsilon, wide, wide.transpose(1, 2), alpha=1 / x.shape[-1])
-        normed = (wide * scale.rsqrt_()).view(x.shape).to(x.dtype)
+            return self.norm(x)
+        # the same steps as the module's, so that a row without a weight is the base bit for bit
+        wide = x.to(torch.float32)
+        variance = wide.pow(2).mean(-1, keepdim=True)
+        normed = (wide * torch.rsqrt(variance + self.norm.variance_epsilon)).to(x.dtype)
         return normed.mul_(self.norm.weight if self.weight is None else self.weight)
 
 
