@@ -66,36 +66,28 @@ class Tape:
         output.grad = bool(needing) or weights > 0
         saved = [value.storage for value in keeps]
         if output.grad:
+            kept = self.kept
             for storage in saved:
-                if storage not in self.kept:
-                    self.kept[storage] = None
+                if storage not in kept:
+                    kept[storage] = None
                     self.kept_bytes += storage.bytes
             self.nodes.append(Node(output, needing, saved, scratch, weights, aliases))
             if saved:  # operands are saved before the work is done
                 self.rerun_flops = self.forward_flops - self._underway
         self._underway = 0
-        self.alive = self.kept_bytes + self._passing(given, output)
-        before, self.peak = self.peak, max(self.peak, self.alive)
-        if output.grad and saved:
+        before = self.peak
+        self.alive = alive = self.kept_bytes + self._passing(given, output)
+        if alive > before:
+            self.peak = alive
+        if saved and output.grad:
             self.rerun_peak = self.peak if output.storage in saved else before
         return output
 
     def _passing(self, given: list[Value], output: Value) -> int:
         """Bytes of what is alive now and is not kept; each storage once."""
-        kept, seen, size = self.kept, {output.storage}, 0
-        if output.storage not in kept:
-            size = output.storage.bytes
-        for value in given:
-            storage = value.storage
-            if storage not in kept and storage not in seen:
-                seen.add(storage)
-                size += storage.bytes
-        for storages in (self._held, self.pinned):
-            for storage in storages:
-                if storage not in kept and storage not in seen:
-                    seen.add(storage)
-                    size += storage.bytes
-        return size
+        alive = {output.storage, *self._held, *self.pinned, *[value.storage for value in given]}
+        kept = self.kept
+        return sum([storage.bytes for storage in alive if storage not in kept])
 
     def holding(self, *values: Value) -> "_Holding":
         """Keep these alive in the forward, as the variables of a running function do."""

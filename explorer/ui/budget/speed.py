@@ -16,7 +16,7 @@ from explorer.ui.budget.case import Case, duration, gib, money
 from explorer.ui.budget.tables import row, section, table
 from explorer.ui.budget.verdicts import mark
 from explorer.ui.cards.values import flops, number
-from explorer.ui.markup import joined
+from explorer.ui.markup import element, joined
 
 TRAINING_FLOPS = {
     "forward": "2 · rows · columns for each token and matrix, and the scores of attention",
@@ -60,7 +60,8 @@ def _time(case: Case) -> Markup:
         f"device's rated {what}. Here {time.bound} decides. "
         + ("" if plan.efficiency else "The share is what published runs reach; set your own.")
     )
-    return section("Time and cost", table(("", "", "How"), rows), note=note)
+    words = _exchange_words(time.exchange)
+    return section("Time and cost", table(("", "", "How"), rows), words, note=note)
 
 
 def _time_rows(case: Case, time: Time) -> Iterator[tuple[str, str, str]]:
@@ -69,11 +70,7 @@ def _time_rows(case: Case, time: Time) -> Iterator[tuple[str, str, str]]:
         each = f"{plan.batch:,} × {plan.length:,} tokens, {_times(plan)}"
         yield "A step", duration(time.step_seconds), each
         if time.exchange.bytes:
-            yield (
-                "Exchange of the devices",
-                _exchanged(time.exchange),
-                _exchange_words(time.exchange),
-            )
+            yield "Exchange", *_exchanged(time.exchange)
         speed = f"{time.tokens_per_second or 0:,.0f} tokens a second"
         yield "Speed", speed, "tokens of all devices by their time"
         yield "The training", duration(time.seconds), f"{plan.tokens:,} tokens"
@@ -93,17 +90,22 @@ def _time_rows(case: Case, time: Time) -> Iterator[tuple[str, str, str]]:
     yield "Cost", money(time.cost_usd), _price_words(case)
 
 
-def _exchanged(exchange: Exchange) -> str:
+def _exchanged(exchange: Exchange) -> tuple[str, str]:
+    """Bytes and seconds of a step's exchange, and what of it shows."""
     told = f"{gib(exchange.bytes)} a step"
     if exchange.bandwidth is None:
-        return told
-    shown = duration(exchange.exposed) if exchange.exposed else "none"
-    return f"{told}, {duration(exchange.seconds)}; {shown} of it not hidden"
+        return told, "of each device; no time is known for it"
+    hidden = f"{duration(exchange.exposed)} of it waited for" if exchange.exposed else "all hidden"
+    rate = f"{exchange.bandwidth / 1e9:,.4g} GB/s"
+    return f"{told}, {duration(exchange.seconds)}", f"at {rate}; {hidden}"
 
 
-def _exchange_words(exchange: Exchange) -> str:
-    rate = "" if exchange.bandwidth is None else f" at {exchange.bandwidth / 1e9:,.4g} GB/s"
-    return f"{exchange.formula} = {exchange.filled}{rate}; {exchange.note}"
+def _exchange_words(exchange: Exchange) -> Markup | None:
+    """The volume with its numbers, and the assumptions behind its time."""
+    if not exchange.bytes:
+        return None
+    words = f"Exchange: {exchange.formula} = {exchange.filled} bytes; {exchange.note}."
+    return element("p", words, class_="faint")
 
 
 def _times(plan: Plan) -> str:
