@@ -20,6 +20,8 @@ from explorer.lab.runs import find_run
 from explorer.lab.setup import converted
 from explorer.lab.words import check
 
+OF_DATA = ("metric", "held_out", "system")  # choices that a task has made already
+
 HELP = "fine-tune a base on a task; each --method is one run"
 
 
@@ -29,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--task", metavar="ID", help="a task, or own data that was kept (own-…)")
     what.add_argument("--data", type=Path, metavar="FILE", help="own rows: JSONL, CSV, Parquet, …")
-    parser.add_argument("--metric", default="rouge-l", help="of own data; default rouge-l")
-    parser.add_argument("--held-out", type=float, default=0.1, help="share of own data; 0.1")
+    parser.add_argument("--metric", help="of own data; default rouge-l")
+    parser.add_argument("--held-out", type=float, help="share of own data; default 0.1")
     parser.add_argument("--system", help="system message of own data")
     parser.add_argument("--method", required=True, action="append", metavar="ID")
     parser.add_argument("--set", action="append", default=[], metavar="KNOB=VALUE")
@@ -50,6 +52,8 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
     """Check every job before the first one begins, then train one after another."""
     if args.data:
         args.task = keep_data(args)
+    else:
+        _refuse_choices_of_data(args)
     jobs = jobs_from(args)
     find_base(args.base, allow_paths=True)
     with Engine(args.device) as engine:
@@ -73,14 +77,23 @@ def keep_data(args: argparse.Namespace) -> str:
     if not args.data.is_file():
         raise ExplorerError(f"There is no file {str(args.data)!r} with rows to train on.")
     base = converted(find_base(args.base, allow_paths=True))
-    values = {
-        "name": args.data.stem[:80], "metric": args.metric, "system": args.system,
-        "held_out": args.held_out, "seed": args.seed, "max_length": args.max_length or 0,
+    given = {name: getattr(args, name) for name in OF_DATA}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    fixed = {
+        "name": args.data.stem[:80], "seed": args.seed, "max_length": args.max_length or 0,
     }  # fmt: skip
-    choices = check(Choices, values)
+    choices = check(Choices, fixed | chosen)
     task = keep(read_upload(args.data, args.data.name), choices, base)
     sys.stderr.write(f"{task.summary} Kept as {task.id}.\n")
     return task.id
+
+
+def _refuse_choices_of_data(args: argparse.Namespace) -> None:
+    """A task brings its own; what is asked for must not be passed over in silence."""
+    for name in OF_DATA:
+        if getattr(args, name) is not None:
+            option = name.replace("_", "-")
+            raise ExplorerError(f"--{option} is for --data: the task {args.task} has its own.")
 
 
 def jobs_from(args: argparse.Namespace) -> list[TrainJob]:

@@ -53,6 +53,8 @@ def test_train_then_compare_then_list(capsys, monkeypatch, tiny_base):  # noqa: 
         ([*TRAIN, "--set", "rank=4"], "There is no knob 'rank'"),
         ([*TRAIN, "--set", "r"], "write it as KNOB=VALUE"),
         ([*TRAIN, "--set", "target_modules=q_prjo"], "q_proj"),
+        ([*TRAIN, "--held-out", "0.2"], "--held-out is for --data: the task order-extraction has"),
+        ([*TRAIN, "--metric", "rouge-l"], "--metric is for --data"),
         ([*TRAIN, "--steps", "0"], "steps = 0: it takes a whole number of at least 1"),
         ([*TRAIN, "--learning-rate", "nan"], "learning_rate = nan"),
         ([*TRAIN, "--quant", "int3"], "quantization = 'int3': it takes one of none, int8, nf4"),
