@@ -28,7 +28,7 @@ from explorer.lab.rates.grid import (
     runnable,
     stages,
 )
-from explorer.lab.runs import delete_run, find_run
+from explorer.lab.runs import Result, delete_run, find_run
 
 POLL = 0.2  # seconds
 UNFINISHED = 3  # the exit code of a sweep whose time was over
@@ -94,10 +94,12 @@ def rate_job(catalogue: Catalogue, method: Method, task: str, rate: float) -> Tr
 def carry_out(engine: Engine, book: Book, job: TrainJob, centre: float) -> RateRun:
     """Train, keep what came of it, remove the run folder."""
     name = engine.submit(job)
-    while not find_run(name).state().over:
+    run = find_run(name)
+    while not run.state().over:
         time.sleep(POLL)
+    died = Result.of(job, "failed", run.state().reason)  # of a worker that left no result
     try:
-        return book.add(job, centre, find_run(name).result)
+        return book.add(job, centre, run.result or died)
     finally:
         delete_run(name)
 

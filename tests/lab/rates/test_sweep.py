@@ -10,7 +10,7 @@ from explorer.catalogue.rates import RateSweep
 from explorer.lab.rates import __main__ as program
 from explorer.lab.rates import grid
 from explorer.lab.rates.book import Book, RunFailedError
-from explorer.lab.runs import Result, create_run, list_runs
+from explorer.lab.runs import OWNER, Result, create_run, list_runs
 from tests.lab.conftest import runs_here  # noqa: F401  # fixture
 
 pytestmark = pytest.mark.usefixtures("runs_here")
@@ -92,6 +92,22 @@ def test_a_sweep_that_was_cut_short_goes_on(tmp_path, engine, monkeypatch):
     assert go(tmp_path, "lora", minutes=1) == program.UNFINISHED
     monkeypatch.undo()
     assert len(Book(tmp_path / "rates", CATALOGUE).runs) == 4
+
+
+def test_a_worker_that_dies_ends_that_methods_sweep_and_no_other(tmp_path, engine, monkeypatch):
+    monkeypatch.setenv("EXPLORER_RUNS", str(tmp_path / "elsewhere"))
+
+    def dies(self, job):
+        run = create_run(job)
+        (run.folder / OWNER).unlink()
+        return run.id
+
+    whole = FakeEngine.submit
+    monkeypatch.setattr(
+        FakeEngine, "submit", lambda self, job: (dies if job.method == "ia3" else whole)(self, job)
+    )
+    assert go(tmp_path, "ia3", "vera") == 0
+    assert {run.method for run in Book(tmp_path / "rates", CATALOGUE).runs} == {"vera"}
 
 
 def test_runs_of_other_versions_are_not_mixed_in(tmp_path, engine, monkeypatch):
