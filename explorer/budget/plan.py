@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from explorer.budget.quantization import BLOCK_SIZES, GGUF_FILES
 from explorer.catalogue.architecture import Architecture
@@ -92,7 +92,12 @@ class Plan(Record):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _is_finite(cls, value: Any) -> Any:
+    def _is_finite(cls, value: Any, info: ValidationInfo) -> Any:
+        if (
+            isinstance(value, bool)
+            and cls.model_fields[str(info.field_name)].annotation is not bool
+        ):
+            raise ValueError("a number or a word, not true or false")
         numeric = isinstance(value, float | str)
         if numeric and str(value).strip().lower().lstrip("+-") in ("nan", "inf", "infinity"):
             raise ValueError("a finite number")

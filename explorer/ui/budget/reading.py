@@ -88,7 +88,7 @@ def _with_recipe(values: dict[str, Any], method: Method, hardware: Hardware) -> 
 
 def _typed(values: dict[str, Any]) -> dict[str, Any]:
     """Values of dropdowns and texts as the plan wants them."""
-    if isinstance(values.get("checkpointing"), str):
+    if values.get("checkpointing") in ("true", "false"):
         values["checkpointing"] = values["checkpointing"] == "true"
     if "quantization_block" in values:
         text = str(values["quantization_block"])

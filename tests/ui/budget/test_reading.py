@@ -48,6 +48,8 @@ def test_a_config_stands_in_for_the_model():
         ({"batch": 0}, "batch = 0: it takes"),
         ({"batch": float("nan")}, "batch = nan"),
         ({"price_per_hour": -1.0}, "price_per_hour = -1.0: it takes a number from 0"),
+        ({"checkpointing": "maybe"}, "checkpointing = maybe: it takes"),
+        ({"batch": True}, "batch = True: it takes a whole number"),
         ({"efficiency": 1.5}, "efficiency = 1.5: it takes a number above 0 to 1"),
         ({"quantization": "gguf-q4_k_m"}, "GGUF weights run and do not train"),
         ({"method": "full", "quantization": "nf4"}, "quantized ones do not train"),
