@@ -2,11 +2,12 @@
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 
-from explorer.budget.plan import GRID_INTENSITY, KV_BYTES, OPTIMIZERS, SHARDINGS
+from explorer.budget.plan import GRID_INTENSITY, KV_BYTES, OPTIMIZERS, SHARDINGS, Plan
 from explorer.budget.quantization import BLOCK_SIZES, GGUF_FILES
 from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.knob import ALL_LINEAR, LINEARS
@@ -109,12 +110,16 @@ def _first(catalogue: Catalogue) -> dict[str, Component]:
         ),
     }  # fmt: skip
     with gr.Row(elem_classes="pair-row"):
-        inputs["batch"] = gr.Number(1, precision=0, step=1, label="Batch", min_width=110)
+        inputs["batch"] = gr.Number(
+            _usual("batch"), precision=0, step=1, label="Batch", min_width=110
+        )
         inputs["length"] = gr.Number(
-            2048, precision=0, step=256, label="Tokens a sequence", min_width=110
+            _usual("length"), precision=0, step=256, label="Tokens a sequence", min_width=110
         )
     inputs["checkpointing"] = gr.Dropdown(SWITCH, value=AUTO, label="Gradient checkpointing")
-    inputs["hardware"] = gr.Dropdown(device_choices(catalogue), value="a100-80gb", label="Device")
+    inputs["hardware"] = gr.Dropdown(
+        device_choices(catalogue), value=_usual("hardware"), label="Device"
+    )
     with gr.Accordion("Your own config.json", open=False):
         inputs["config"] = gr.Textbox(
             "", label="config.json", lines=5, max_lines=10, max_length=LONGEST_TEXT,
@@ -144,9 +149,11 @@ def _optimizer() -> dict[str, Component]:
             value=AUTO, label="Type of its states",
         ),
         "master_weights": gr.Checkbox(False, label="float32 copies of 16-bit trained weights"),
-        "accumulation": gr.Number(1, precision=0, step=1, label="Gradient accumulation, steps"),
+        "accumulation": gr.Number(
+            _usual("accumulation"), precision=0, step=1, label="Gradient accumulation, steps"
+        ),
         "tokens": gr.Number(
-            10_000_000, precision=0, step=1_000_000, label="Tokens in the whole training"
+            _usual("tokens"), precision=0, step=1_000_000, label="Tokens in the whole training"
         ),
     }  # fmt: skip
 
@@ -158,7 +165,8 @@ def _loss() -> dict[str, Component]:
             "empty: all of them; fewer where only answers count and logits are cut",
         ),
         "loss_chunk": gr.Number(
-            0, precision=0, step=128, label="Fused head and loss, rows at a time",
+            _usual("loss_chunk"), precision=0, step=128,
+            label="Fused head and loss, rows at a time",
             info="0: the whole matrix of logits at once",
         ),
         "loss_float32": gr.Checkbox(True, label="Logits go to float32 for the loss"),
@@ -171,25 +179,35 @@ def _inference() -> dict[str, Component]:
             "Prompt, tokens",
             "of the tokens above; the rest is the answer. Empty: half",
         ),
-        "kv_dtype": gr.Dropdown(list(KV_BYTES), value="bfloat16", label="Type of the KV cache"),
+        "kv_dtype": gr.Dropdown(
+            list(KV_BYTES), value=_usual("kv_dtype"), label="Type of the KV cache"
+        ),
     }  # fmt: skip
 
 
 def _types() -> dict[str, Component]:
     blocks = [(str(size), str(size)) for size in BLOCK_SIZES]
     return {
-        "parameter_dtype": gr.Dropdown(DTYPES, value="bfloat16", label="Weights"),
-        "compute_dtype": gr.Dropdown(DTYPES, value="bfloat16", label="Compute type of 4 bits"),
-        "adapter_dtype": gr.Dropdown(
-            DTYPES, value="float32", label="Adapter", info="peft holds adapters in float32"
+        "parameter_dtype": gr.Dropdown(
+            DTYPES, value=_usual("parameter_dtype"), label="Weights"
         ),
-        "quantization_block": gr.Dropdown(blocks, value="64", label="Quantization block"),
+        "compute_dtype": gr.Dropdown(
+            DTYPES, value=_usual("compute_dtype"), label="Compute type of 4 bits"
+        ),
+        "adapter_dtype": gr.Dropdown(
+            DTYPES, value=_usual("adapter_dtype"), label="Adapter",
+            info="peft holds adapters in float32",
+        ),
+        "quantization_block": gr.Dropdown(
+            blocks, value=str(_usual("quantization_block")), label="Quantization block"
+        ),
         "skipped_modules": gr.Textbox(
-            "lm_head", label="Modules left unquantized", max_length=1000, info="parted by commas"
+            ",".join(_usual("skipped_modules")), label="Modules left unquantized",
+            max_length=1000, info="parted by commas",
         ),
         "attention": gr.Dropdown(
             [("SDPA (fused)", "sdpa"), ("eager (scores in memory)", "eager")],
-            value="sdpa", label="Attention",
+            value=_usual("attention"), label="Attention",
         ),
         "padded": gr.Checkbox(False, label="Batches are padded (a mask comes along)"),
         "autocast": gr.Checkbox(False, label="Autocast: a float32 adapter multiplies in 16 bits"),
@@ -198,9 +216,10 @@ def _types() -> dict[str, Component]:
 
 def _devices() -> dict[str, Component]:
     return {
-        "devices": gr.Number(1, precision=0, step=1, label="Devices"),
+        "devices": gr.Number(_usual("devices"), precision=0, step=1, label="Devices"),
         "sharding": gr.Dropdown(
-            [(SHARDING_NAMES[name], name) for name in SHARDINGS], value="none", label="Sharding"
+            [(SHARDING_NAMES[name], name) for name in SHARDINGS],
+            value=_usual("sharding"), label="Sharding"
         ),
         "interconnect": _unless_given(
             "GB/s between devices",
@@ -215,10 +234,15 @@ def _devices() -> dict[str, Component]:
             "empty: the catalogue's dated price, where it has one",
         ),
         "grid_intensity": gr.Number(
-            GRID_INTENSITY, step=0.05, label="Grid, kg CO₂e a kWh",
+            _usual("grid_intensity"), step=0.05, label="Grid, kg CO₂e a kWh",
             info=f"{GRID_INTENSITY:g}, the world's in 2024, unless you know yours",
         ),
     }  # fmt: skip
+
+
+def _usual(name: str) -> Any:
+    """What a plan takes that does not say."""
+    return Plan.model_fields[name].default
 
 
 def _unless_given(label: str, info: str) -> gr.Textbox:

@@ -10,7 +10,7 @@ from explorer.budget.fit import fit_of
 from explorer.budget.flops import Flops
 from explorer.budget.memory import framework_bytes
 from explorer.budget.plan import Plan
-from explorer.budget.time import Time, time_of
+from explorer.budget.time import POWER_SHARE, Time, time_of
 from explorer.catalogue.hardware import Hardware
 from explorer.ui.budget.case import Case, duration, gib, money
 from explorer.ui.budget.tables import row, section, table
@@ -83,7 +83,11 @@ def _time_rows(case: Case, time: Time) -> Iterator[tuple[str, str, str]]:
     hours = time.device_hours or 0
     yield "Device hours", f"{hours:,.4g} h", _counted(plan.devices, "device")
     if time.energy_kwh is not None:
-        yield "Energy", f"{time.energy_kwh:,.4g} kWh", "device hours · 90 % of the rated power"
+        yield (
+            "Energy",
+            f"{time.energy_kwh:,.4g} kWh",
+            f"device hours · {POWER_SHARE:.0%} of the rated power",
+        )
     if time.co2_kg is not None:
         grid = f"{plan.grid_intensity:g} kg CO₂e a kWh"
         yield "Emissions", f"{time.co2_kg:,.3g} kg CO₂e", grid
