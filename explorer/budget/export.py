@@ -70,8 +70,10 @@ def name_of(budget: Budget) -> str:
 
 
 def gib(size: float) -> str:
-    """Bytes in GiB, worded."""
-    return f"{size / 2**30:,.2f} GiB"
+    """Bytes in GiB with two decimals; what would have few digits of them in MiB or bytes."""
+    if abs(size) >= 0.1 * 2**30:
+        return f"{size / 2**30:,.2f} GiB"
+    return f"{size / 2**20:,.2f} MiB" if abs(size) >= 2**14 else f"{size:,.0f} B"
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

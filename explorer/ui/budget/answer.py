@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from markupsafe import Markup
 
 from explorer.budget.advice import Suggestion, suggestions
+from explorer.budget.export import gib
 from explorer.budget.fit import TIGHT
 from explorer.budget.plan import BYTES
 from explorer.figures.budget import term
 from explorer.figures.theme import Colour
-from explorer.ui.budget.case import Case, duration, gib, money, peak_parts
+from explorer.ui.budget.case import Case, duration, money, peak_parts
 from explorer.ui.budget.form import OPTIMIZER_NAMES
 from explorer.ui.budget.reading import form_values
 from explorer.ui.cards.values import compact, share

@@ -2,10 +2,11 @@
 
 from markupsafe import Markup
 
+from explorer.budget.export import gib
 from explorer.budget.forecast import forecast
 from explorer.budget.kv import cache_bytes, cached_layers, longest_context, token_bytes
 from explorer.budget.plan import KV_BYTES
-from explorer.ui.budget.case import Case, gib
+from explorer.ui.budget.case import Case
 from explorer.ui.budget.tables import row, section, table
 from explorer.ui.cards.values import bytes_words, tokens
 from explorer.ui.markup import element, joined

@@ -16,7 +16,6 @@ from explorer.ui.budget.reading import read_plan
 from explorer.ui.cards.model import display_name
 from explorer.ui.markup import element
 
-GIB = 2**30
 # What a peak is made of all through a step; the rest comes and goes.
 HELD = (
     "weights",
@@ -70,13 +69,6 @@ class Case:
         """A link to this plan with some values changed."""
         line = self.lines.write(self.values, **changes)
         return element("a", words, href=href(line), data_plan=line, class_=class_)
-
-
-def gib(size: float) -> str:
-    """Bytes in GiB with two decimals; what would be 0.00 in MiB or bytes."""
-    if abs(size) >= 0.005 * GIB:
-        return f"{size / GIB:,.2f} GiB"
-    return f"{size / 2**20:,.2f} MiB" if abs(size) >= 2**14 else f"{size:,.0f} B"
 
 
 def duration(seconds: float | None) -> str:

@@ -5,9 +5,9 @@ from statistics import median
 
 from markupsafe import Markup
 
+from explorer.budget.export import gib
 from explorer.budget.measured import Comparison, MeasuredRuns, compare_all, measured_runs
 from explorer.catalogue.catalogue import Catalogue
-from explorer.ui.budget.case import gib
 from explorer.ui.budget.tables import row, section, table
 from explorer.ui.markup import element, joined, link
 

@@ -6,12 +6,13 @@ from typing import Any
 
 from markupsafe import Markup
 
+from explorer.budget.export import gib
 from explorer.budget.matrix import Row, method_rows, model_rows
 from explorer.budget.plan import Plan
 from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.hardware import Hardware
 from explorer.ui import method_list, models_table
-from explorer.ui.budget.case import Case, gib
+from explorer.ui.budget.case import Case
 from explorer.ui.budget.reading import AUTO, recipe_on
 from explorer.ui.budget.tables import section
 from explorer.ui.budget.verdicts import CLASSES, SIGNS, legend

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from explorer.budget.explain import Explained, explain, saved_tensors
+from explorer.budget.export import gib
 from explorer.figures.budget import areas, term
 from explorer.figures.theme import EDGE, INK, QUERY, Colour
 from explorer.ui.budget.answer import swatch
-from explorer.ui.budget.case import HELD, Case, gib
+from explorer.ui.budget.case import HELD, Case
 from explorer.ui.budget.tables import fold, row, section, table
 from explorer.ui.cards.values import number, share
 from explorer.ui.markup import element, joined

@@ -2,8 +2,9 @@
 
 from markupsafe import Markup
 
+from explorer.budget.export import gib
 from explorer.figures.theme import QUERY, TRAINED, Colour
-from explorer.ui.budget.case import Case, gib
+from explorer.ui.budget.case import Case
 from explorer.ui.budget.tables import row, section, table
 from explorer.ui.cards.values import compact, share
 from explorer.ui.markup import element, joined

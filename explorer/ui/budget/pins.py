@@ -5,10 +5,11 @@ from typing import Any
 
 from markupsafe import Markup
 
+from explorer.budget.export import gib
 from explorer.catalogue.errors import ExplorerError
 from explorer.figures.budget import term
 from explorer.ui.budget.answer import bar_part, knob_words
-from explorer.ui.budget.case import Case, duration, gib, money, peak_parts
+from explorer.ui.budget.case import Case, duration, money, peak_parts
 from explorer.ui.budget.form import OPTIMIZER_NAMES
 from explorer.ui.budget.links import MOST_PINS, href
 from explorer.ui.budget.tables import section

@@ -6,13 +6,14 @@ from dataclasses import replace
 from markupsafe import Markup
 
 from explorer.budget.exchange import Exchange
+from explorer.budget.export import gib
 from explorer.budget.fit import fit_of
 from explorer.budget.flops import Flops
 from explorer.budget.memory import framework_bytes
 from explorer.budget.plan import Plan
 from explorer.budget.time import POWER_SHARE, Time, time_of
 from explorer.catalogue.hardware import Hardware
-from explorer.ui.budget.case import Case, duration, gib, money
+from explorer.ui.budget.case import Case, duration, money
 from explorer.ui.budget.tables import row, section, table
 from explorer.ui.budget.verdicts import mark
 from explorer.ui.cards.values import flops, number

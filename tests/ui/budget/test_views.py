@@ -7,6 +7,7 @@ import re
 import pytest
 
 from explorer.budget.explain import explain
+from explorer.budget.export import gib
 from explorer.budget.plan import OPTIMIZERS
 from explorer.ui.budget import (
     cache,
@@ -21,7 +22,7 @@ from explorer.ui.budget import (
     speed,
 )
 from explorer.ui.budget.answer import answer
-from explorer.ui.budget.case import duration, gib, money, peak_parts
+from explorer.ui.budget.case import duration, money, peak_parts
 from explorer.ui.budget.form import OPTIMIZER_NAMES
 from explorer.ui.budget.handlers import WISHES, Wish
 from explorer.ui.tabs.budget import VIEWS
