@@ -69,3 +69,14 @@ def test_what_runs_has_no_such_note():
     for quantization in ("none", "int8", "nf4"):
         plan = make_plan(model="llama-3.1-8b", method="lora", quantization=quantization)
         assert not any("does not" in note for note in notes_of(resolve(plan, CATALOGUE)))
+
+
+@pytest.mark.parametrize(("held", "computed", "told"), [
+    ("float32", "bfloat16", True), ("float32", "float32", False), ("bfloat16", "bfloat16", False),
+])  # fmt: skip
+def test_autocast_over_float32_weights_is_told(held, computed, told):
+    plan = make_plan(
+        model="llama-3.1-8b", autocast=True, parameter_dtype=held, compute_dtype=computed
+    )
+    notes = notes_of(resolve(plan, CATALOGUE))
+    assert any("Autocast over float32" in note for note in notes) == told
