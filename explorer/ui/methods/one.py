@@ -104,7 +104,7 @@ def _hand_over(
     budget: gr.Button,
     lab: gr.Button,
 ) -> None:
-    page.hand_over(budget, "budget", {"model": model, "method": method})
+    page.hand_over(budget, "budget", {"model": model, "method": method, "knobs": chosen})
     several = gr.Dropdown(
         method.choices, value=[method.value], multiselect=True, visible=False, label="Methods"
     )
