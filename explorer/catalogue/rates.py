@@ -29,7 +29,7 @@ class RateRun(Record):
     heldout_loss: float | None = Field(default=None, ge=0, description="nats an answer token")
     metric: float | None = Field(default=None, ge=0, le=1)
     diverged: bool = False
-    seconds: float = Field(gt=0, description="of training")
+    seconds: float = Field(gt=0, description="of training, whatever else the machine did")
 
     @model_validator(mode="after")
     def _has_a_loss_or_diverged(self) -> "RateRun":
