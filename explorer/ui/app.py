@@ -88,10 +88,13 @@ def _restore_on_load(
     def follow(link: str) -> dict[Any, Any]:
         return _filled(dict(parse_qsl(link)), bar, inputs, visited)
 
-    loaded = app.load(restore, None, outputs, api_visibility="private", show_progress="hidden")
-    loaded.then(None, js="() => { window.addressRead = true; }", api_visibility="private")
     link = gr.Textbox(visible="hidden", elem_id="link", label="Link")
-    link.change(follow, link, outputs, api_visibility="private", show_progress="hidden")
+    # A browser tells each component that progress is shown on of every later event's progress, and
+    # looks it up in the whole page to do so: of two hundred inputs, a third of a slider's frame.
+    quiet = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": link}
+    loaded = app.load(restore, None, outputs, **quiet)
+    loaded.then(None, js="() => { window.addressRead = true; }", api_visibility="private")
+    link.change(follow, link, outputs, **quiet)
     app.load(None, None, None, js=look.FOLLOW_LINKS, api_visibility="private")
 
 
