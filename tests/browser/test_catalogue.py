@@ -24,6 +24,18 @@ def show(visit):
     return open_tab
 
 
+# Whether the page has stood unchanged for a second: a drawing may be made twice at first.
+STILL = """() => new Promise((done) => {
+  let timer = setTimeout(() => done(true), 1000);
+  new MutationObserver(() => {
+    clearTimeout(timer);
+    timer = setTimeout(() => done(true), 1000);
+  }).observe(document.querySelector(".diagram").closest(".tabitem"), {
+    subtree: true, childList: true,
+  });
+})"""
+
+
 def first_figure(page):
     """The first large figure that is seen, without the box that tells its source."""
     return page.locator(
@@ -54,7 +66,10 @@ def test_a_value_tells_its_source_to_the_keyboard_alone(show):
 
 def test_a_box_of_the_drawing_opens_and_a_layer_is_entered(show):
     page = show("?tab=generations&view=model&model=llama-4-scout-17b-16e")
-    page.locator('.diagram [data-part="lm_head"]').first.focus()
+    box = page.locator('.diagram [data-part="lm_head"]').first
+    box.wait_for()
+    page.evaluate(STILL)
+    box.focus()
     page.keyboard.press("Enter")
     expect(page.locator(".opened h3")).to_have_text("Output head", timeout=SECONDS)
     page.locator(".diagram g[data-layer]").nth(1).click()
