@@ -177,6 +177,17 @@ def _told(detail: Any) -> str:
     return f"{key} = {shown}: it takes {_allowed(key, detail, message)}"
 
 
+# what a value has to be, by the fault that pydantic finds
+KINDS = {
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "string_type": "a text",
+    "dict_type": "an object",
+    "tuple_type": "a list",
+    "model_type": "a model's shape",
+}
+
+
 def _allowed(key: str, detail: Any, message: str) -> str:
     """What the setting takes: its choices, or its kind of number and its range."""
     if "expected" in (detail.get("ctx") or {}):
@@ -189,7 +200,7 @@ def _allowed(key: str, detail: Any, message: str) -> str:
         if hasattr(limit, name)
     }
     if not limits:
-        return message[:1].lower() + message[1:]
+        return KINDS.get(detail["type"], message[:1].lower() + message[1:])
     kind = "a whole number" if "int" in str(field.annotation) else "a number"
     low = f"from {limits['ge']:,}" if "ge" in limits else f"above {limits['gt']:,}"
     return f"{kind} {low} to {limits['le']:,}"
