@@ -16,14 +16,12 @@ from explorer.ui.markup import element, joined
 
 HEADERS = (
     "Method",
-    "State",
     "Held out",
     "Trains",
     "Peak memory",
     "Forgets",
     "Time",
     "Adapter",
-    "Loss",
 )
 EXAMPLES = 4
 
@@ -106,15 +104,13 @@ def table(catalogue: Catalogue, entries: Sequence[Entry]) -> Markup:
 def _row(catalogue: Catalogue, entry: Entry) -> Markup:
     result = entry.result
     cells = (
-        element("th", name_of(catalogue, entry), scope="row"),
-        element("td", _state(entry)),
+        element("th", name_of(catalogue, entry), element("div", _state(entry)), scope="row"),
         element("td", _held_out(entry), class_="num"),
         element("td", _trains(entry), class_="num"),
         element("td", _peak(entry), class_="num"),
         element("td", _forgets(result), class_="num"),
         element("td", _time(entry), class_="num"),
         element("td", mebibytes(result and result.adapter_bytes), class_="num"),
-        element("td", _loss(entry), class_="num"),
     )
     return element("tr", *cells)
 
@@ -179,13 +175,6 @@ def _forgets(result: Result | None) -> Markup | str:
 def two_lines(first: str, second: str) -> Markup:
     """A value with what is to be said of it below."""
     return joined([element("span", first), element("span", second, class_="faint below")])
-
-
-def _loss(entry: Entry) -> str:
-    taken = [event["loss"] for event in entry.events if event["kind"] == "step"]
-    if not taken:
-        return "–"
-    return f"{taken[0]:.2f} → {taken[-1]:.3f}" if len(taken) > 1 else f"{taken[0]:.2f}"
 
 
 def _held_out(entry: Entry) -> Markup | str:

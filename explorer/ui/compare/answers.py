@@ -119,7 +119,7 @@ def _foot(board: Board, column: Column) -> Markup:
         f"{done.tokens_per_second:.1f} tokens/s",
         f"first after {done.time_to_first_token:.2f} s",
         f"{done.tokens} tokens",
-        None if average is None else f"{average:.2f} nats a token",
+        None if average is None else f"{round(average, 2) + 0.0:.2f} nats a token",  # no minus zero
         STOPPED[done.stop_reason],
     ]
     return element("footer", joined(filter(None, parts), " · "), class_="faint")

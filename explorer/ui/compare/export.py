@@ -43,7 +43,7 @@ def _numbers(column: Column) -> str:
             f"stopped by {column.done.stop_reason}",
         ]
     if column.mean_logprob is not None:
-        told.append(f"{column.mean_logprob:.3f} nats a token")
+        told.append(f"{round(column.mean_logprob, 3) + 0.0:.3f} nats a token")
     if column.check:
         told.append(f"self-check {'passed' if column.check.passed else 'FAILED'}")
         told.append(f"KL {column.check.kl:.4g}")
