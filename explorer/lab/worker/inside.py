@@ -1,11 +1,18 @@
 """Looking into an adapter: its gates, its ΔW, what its prompts get, how far it moves each layer."""
 
+import copy
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
+from peft.tuners.boft.layer import BOFTLayer
+from peft.tuners.hira.layer import HiraLayer
+from peft.tuners.hra.layer import HRALayer
+from peft.tuners.lily.layer import LilyLayer
+from peft.tuners.miss.layer import MissLayer
+from peft.tuners.oft.layer import OFTLayer
 from peft.utils.integrations import dequantize_module_weight
 from torch import Tensor, nn
 
@@ -17,6 +24,8 @@ from explorer.methods.llama_adapter import LlamaAdapterLayer
 from explorer.methods.llama_adapter_v2.layer import AffineLinear
 
 LAYER = re.compile(r"\.layers\.(\d+)\.")
+# what these call `get_delta_weight` is a rotation, a factor or a block, not what W changes by
+NOT_ADDED = (BOFTLayer, HiraLayer, HRALayer, LilyLayer, MissLayer, OFTLayer)
 
 
 def gates(model: nn.Module) -> dict[str, float]:
@@ -99,12 +108,28 @@ def _change(
     if hasattr(module, "get_delta_weight") and hasattr(module, "get_base_layer"):
         (name, *_) = module.active_adapters
         weight = dequantize_module_weight(module.get_base_layer()).float()
+        if isinstance(module, NOT_ADDED):
+            delta = _difference(module)
+            return None if delta is None else (delta, weight, ())
         delta = module.get_delta_weight(name).float()
         return delta, weight, _singular(module, name)
     trained = isinstance(module, nn.Linear) and module.weight.requires_grad
     if trained and before is not None:
         return module.weight.float() - before.float(), before.float(), ()
     return None
+
+
+def _difference(module: nn.Module) -> Tensor | None:
+    """ΔW of a method that does not add one, read off the unit vectors, in float32.
+
+    None over quantized weights, and where the map depends on its input (Lily), so is no matrix.
+    """
+    base = module.get_base_layer()
+    if type(base) is not nn.Linear or isinstance(module, LilyLayer):
+        return None
+    wide = copy.deepcopy(module).float().eval()
+    units = torch.eye(base.in_features, device=base.weight.device)
+    return (wide(units) - wide.get_base_layer()(units)).T
 
 
 def _affine_change(module: AffineLinear, name: str) -> tuple[Tensor, Tensor]:
@@ -123,9 +148,13 @@ def _singular(module: Any, name: str) -> tuple[float, ...]:
     """Those of B A times its scale, without making B A: ΔW = Q_B (R_B R_Aᵀ) Q_Aᵀ."""
     if name not in getattr(module, "lora_A", {}):
         return ()
-    down, up = module.lora_A[name].weight.float(), module.lora_B[name].weight.float()
+    scale, parts = module.scaling[name], (module.lora_A[name], module.lora_B[name])
+    down, up = (getattr(part, "weight", part).float() for part in parts)
+    if name in getattr(module, "lora_E", {}):  # AdaLoRA: B (E ⊙ A), over the rank that is left
+        down = down * module.lora_E[name].float()
+        scale = scale / (module.ranknum[name].item() + 1e-5)
     core = torch.linalg.qr(up).R @ torch.linalg.qr(down.T).R.T
-    return tuple((module.scaling[name] * torch.linalg.svdvals(core)).tolist())
+    return tuple((scale * torch.linalg.svdvals(core)).tolist())
 
 
 @contextmanager

@@ -1,4 +1,6 @@
 import copy
+import math
+import re
 
 import pytest
 import torch
@@ -7,8 +9,10 @@ from explorer.lab.worker.evaluate import encode_rows
 from explorer.lab.worker.inside import changes, look_inside
 from explorer.lab.worker.text import collate, pad_id
 from explorer.lab.worker.view import privatize
+from explorer.methods import registry
 from explorer.methods.attach import attach
 from tests.lab.worker.conftest import take
+from tests.methods import contract
 
 
 @pytest.fixture
@@ -106,3 +110,24 @@ def test_a_quantized_base_is_looked_into_too(shelf, tiny_base, batch, method):
     inside = look_inside(disturbed(quantized, method), quantized.model, batch)
     assert len(inside.changes) == 14
     assert all(change.relative > 0 for change in inside.changes)
+
+
+@pytest.mark.filterwarnings("ignore")  # peft's own, as in the contract of the methods
+@pytest.mark.parametrize("method_id", registry.names())
+def test_every_method_can_be_looked_into_and_its_changes_are_those_of_a_merge(method_id):
+    base = contract.ready(method_id)
+    model = contract.stir(contract.attached(method_id))
+    found = list(changes(model, base))
+    record = registry.record(method_id)
+    quantized = record.recipe is not None  # a merge rounds again
+    if not record.merges or quantized:
+        return
+    before = dict(base.named_parameters())
+    merged = dict(model.merge_and_unload().named_parameters())
+    for change in found:
+        place = re.compile(rf"layers\.{change.layer}\..*{change.site}\.weight$")
+        (name,) = [name for name in merged if place.search(name)]
+        wanted = (merged[name] - before[name]).norm().item()
+        assert change.norm == pytest.approx(wanted, rel=1e-3, abs=1e-4), name
+        if change.singular:
+            assert math.hypot(*change.singular) == pytest.approx(change.norm, rel=1e-3)
