@@ -41,6 +41,10 @@ class Allocations(TorchDispatchMode):
         """Count a tensor's storage from now on, if it is not counted yet."""
         if tensor.device.type != self.device:
             return
+        if tensor.layout is not torch.strided:
+            for part in _parts(tensor):
+                self.watch(part)
+            return
         storage = tensor.untyped_storage()
         key = storage._cdata
         if key in self.living or key in self.known:
@@ -62,6 +66,13 @@ class Allocations(TorchDispatchMode):
             if isinstance(item, Tensor):
                 self.watch(item)
         return result
+
+
+def _parts(tensor: Tensor) -> tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tensor]:
+    """The plain tensors that a sparse one is made of, in coordinates or in compressed rows."""
+    if tensor.layout is torch.sparse_coo:
+        return tensor._indices(), tensor._values()
+    return tensor.crow_indices(), tensor.col_indices(), tensor.values()
 
 
 class PeakMemory:

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from explorer.lab.worker.memory import Allocations
@@ -55,3 +56,21 @@ def test_the_peak_of_a_known_computation_is_exact():
         d = c @ c
     assert trace.peak == 2 * 64 * 64 * 4
     assert d.shape == (64, 64)
+
+
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr])
+@pytest.mark.filterwarnings("ignore:Sparse")
+def test_a_sparse_tensor_weighs_its_places_and_its_values(layout):
+    dense = torch.zeros(64, 64)
+    dense[3, 5] = dense[8, 9] = dense[60, 1] = 1.0
+    with Allocations("cpu") as seen:
+        sparse = dense.to_sparse(layout=layout)
+        held = seen.current
+    parts = (
+        (sparse._indices(), sparse._values())
+        if layout is torch.sparse_coo
+        else (sparse.crow_indices(), sparse.col_indices(), sparse.values())
+    )
+    assert held == sum(part.untyped_storage().nbytes() for part in parts)
+    del sparse, parts
+    assert seen.current == 0
