@@ -8,7 +8,9 @@ from explorer.lab.worker import train
 from explorer.lab.worker.adapters import load_adapter
 from explorer.lab.worker.shelf import probe
 from explorer.lab.worker.train import Training
+from explorer.methods import registry
 from tests.lab.conftest import TASK
+from tests.methods import contract
 
 pytestmark = pytest.mark.usefixtures("runs_here")
 
@@ -272,3 +274,12 @@ def test_a_hopeless_run_is_given_up_and_its_rivals_are_not(tiny_base, shelf):
     assert [run.state().name for run in runs] == ["done", "done", "stopped"]
     assert "given up after step 10: its best loss" in runs[2].result.reason
     assert runs[2].adapter.exists()
+
+
+@pytest.mark.filterwarnings("ignore")  # peft's own, as in the contract of the methods
+@pytest.mark.parametrize("method", registry.names())
+def test_every_method_goes_all_the_way(tiny_base, shelf, method):
+    knobs = contract.TINY.get(method, {})
+    run = carry_out(new_run(tiny_base, method=method, knobs=knobs, steps=2), shelf)
+    assert run.state().name == "done", run.state().reason
+    assert run.result.steps_done == 2
