@@ -160,7 +160,7 @@ def forecast(plan: Plan, catalogue: Catalogue | None = None) -> Budget:
     )
 
 
-def _obstacles(resolved: Resolved) -> list[str]:
+def obstacles(resolved: Resolved) -> list[str]:
     """Why what is forecast could not be run, if so."""
     plan, method, kind = resolved.plan, resolved.method, resolved.arch.model_type
     if method.unsupported:
@@ -178,7 +178,7 @@ def _obstacles(resolved: Resolved) -> list[str]:
 
 def notes_of(resolved: Resolved) -> tuple[str, ...]:
     """What someone who reads this forecast should know."""
-    plan, told = resolved.plan, _obstacles(resolved)
+    plan, told = resolved.plan, obstacles(resolved)
     if not resolved.activity.derived:
         more = KEEPS_MORE.get(resolved.method.id)
         held = f" On a small model it kept up to {more:g} times as much." if more else ""

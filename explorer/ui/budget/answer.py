@@ -7,6 +7,7 @@ from markupsafe import Markup
 from explorer.budget.advice import Suggestion, suggestions
 from explorer.budget.export import gib
 from explorer.budget.fit import TIGHT
+from explorer.budget.forecast import obstacles
 from explorer.budget.plan import BYTES
 from explorer.figures.budget import term
 from explorer.figures.theme import Colour
@@ -17,6 +18,7 @@ from explorer.ui.cards.values import compact, share
 from explorer.ui.markup import element, joined
 
 SIGNS = {"fits": "✓", "tight": "≈", "does not fit": "✕"}
+WORDS = {"fits": "Fits", "tight": "Tight, but fits", "does not fit": "Does not fit"}
 CLASSES = {"fits": "fits", "tight": "tight", "does not fit": "no"}
 MOVING = "alive at the peak: activations, gradients, logits"
 
@@ -83,7 +85,8 @@ def knob_words(case: Case) -> str:
 def _verdict(case: Case) -> Markup:
     fit, memory = case.budget.fit, case.budget.memory
     device = case.device_name
-    words = {"fits": "Fits", "tight": "Tight, but fits", "does not fit": "Does not fit"}
+    against = obstacles(case.budget.resolved)
+    sign, class_ = ("!", "no") if against else (SIGNS[fit.verdict], CLASSES[fit.verdict])
     each = f"each of {case.plan.devices:,} × " if case.plan.devices > 1 else "one "
     if fit.fits:
         rest = f"{gib(fit.free)} of {gib(fit.usable)} usable memory stay free"
@@ -91,13 +94,16 @@ def _verdict(case: Case) -> Markup:
         rest = f"{gib(-fit.free)} more than its {gib(fit.usable)} usable memory"
     return element(
         "div",
-        element("span", SIGNS[fit.verdict], class_="sign", aria_hidden="true"),
+        element("span", sign, class_="sign", aria_hidden="true"),
         element(
             "div",
-            element("h2", f"{words[fit.verdict]} on {each}{device}"),
+            element(
+                "h2", "Cannot be run" if against else f"{WORDS[fit.verdict]} on {each}{device}"
+            ),
+            joined(element("p", why) for why in against),
             element("p", f"{gib(memory.total)} at the peak; {rest}."),
         ),
-        class_=f"verdict {CLASSES[fit.verdict]}",
+        class_=f"verdict {class_}",
     )
 
 
@@ -252,8 +258,8 @@ def _way(case: Case, way: Suggestion) -> Markup:
 
 
 def _notes(case: Case) -> Markup | None:
-    told = list(case.budget.notes)
     resolved = case.budget.resolved
+    told = [note for note in case.budget.notes if note not in obstacles(resolved)]
     wide = BYTES[case.plan.adapter_dtype] > 2 and not resolved.trains_own_weights
     if wide and resolved.trainable.total > 10**9:
         told.append("The adapter is held in float32, as peft does unless told otherwise.")

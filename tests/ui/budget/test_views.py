@@ -213,3 +213,13 @@ def test_a_wrong_plan_shows_its_sentence_and_no_figures():
 def test_what_a_visitor_types_is_text():
     answered, *_ = handlers().redraw(*wish(), *values(knobs="<b>x</b>=1"))
     assert "<b>" not in answered
+
+
+def test_what_cannot_be_run_is_not_said_to_fit():
+    found = case(method="hra", quantization="nf4")
+    card = str(answer(found))
+    assert found.budget.fit.fits
+    assert "Cannot be run" in card
+    assert "Fits on" not in card
+    assert card.count("HRA does not train on a base in nf4") == 1
+    assert "Fits on" in str(answer(case(method="lora", quantization="nf4")))
