@@ -14,7 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -154,11 +154,14 @@ def answered(
     return Timing(first, time.perf_counter() - begun)
 
 
-def memory(columns: Sequence[Column], request: Request) -> dict[str, int]:
+def memory(
+    columns: Sequence[Column], request: Request, elsewhere: Sequence[torch.UntypedStorage] = ()
+) -> dict[str, int]:
     """Bytes of the base, of what the adapters add to it, of their stacks and of the caches.
 
-    `held` is what a comparison holds beside the base, found among all tensors that there are: the
-    stacks, the caches, and of the adapters' own tensors those that are no pages of a file.
+    `held` is what a comparison holds beside the base, found among all tensors that there are but
+    those of `elsewhere`: the stacks, the caches, and of the adapters' own tensors those that are
+    no pages of a file.
     """
     base = columns[0].base
     together = nn.ModuleList([base, *(part.model for one in columns for part in one.parts)])
@@ -171,27 +174,36 @@ def memory(columns: Sequence[Column], request: Request) -> dict[str, int]:
         "adapters": nbytes(together) - nbytes(base),
         "stacks": lane.runner.stack_bytes,
         "caches": lane.runner.cache_bytes,
-        "held": held_beside(base),
+        "held": held_beside(base, elsewhere),
     }
 
 
-def held_beside(base: nn.Module) -> int:
-    """Bytes of all tensors alive but those of `base` and those that are pages of a file."""
-    places = [range(*(int(end, 16) for end in line.split()[0].split("-"))) for line in _mapped()]
-    storages = {storage.data_ptr(): storage.nbytes() for storage in _alive()}
-    for storage in base_storages(base):
+def held_beside(base: nn.Module, elsewhere: Sequence[torch.UntypedStorage] = ()) -> int:
+    """Bytes of all tensors alive but those of `base`, of `elsewhere` and pages of a file."""
+    pages = [range(*(int(end, 16) for end in line.split()[0].split("-"))) for line in _mapped()]
+    storages = {storage.data_ptr(): storage.nbytes() for storage in alive()}
+    for storage in (*base_storages(base), *elsewhere):
         storages.pop(storage.data_ptr(), None)
-    return sum(
-        size for place, size in storages.items() if not any(place in pages for pages in places)
-    )
+    return sum(size for place, size in storages.items() if not any(place in own for own in pages))
 
 
-def _alive() -> Iterator[torch.UntypedStorage]:
-    """The storage of every tensor that Python knows of."""
+def alive() -> list[torch.UntypedStorage]:
+    """The storage of every tensor that Python knows of and that has memory of its own."""
     gc.collect()
-    for thing in gc.get_objects():
-        if issubclass(type(thing), torch.Tensor) and thing.device.type != "meta":
-            yield thing.untyped_storage()
+    tensors = [thing for thing in gc.get_objects() if issubclass(type(thing), torch.Tensor)]
+    storages = [one.untyped_storage() for one in tensors if one.layout == torch.strided]
+    return [storage for storage in storages if _has_memory(storage)]
+
+
+def _has_memory(storage: torch.UntypedStorage) -> bool:
+    """Whether tensors lie there; torch.compile keeps some that only stand for others."""
+    if storage.device.type == "meta":
+        return False
+    try:
+        storage.data_ptr()
+    except RuntimeError:  # what torch answers of a tensor that wraps another
+        return False
+    return True
 
 
 def _mapped() -> list[str]:

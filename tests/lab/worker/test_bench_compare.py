@@ -6,6 +6,8 @@ import sys
 import pytest
 import torch
 from tokenizers import Tokenizer, models
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.functional_tensor import FunctionalTensor, FunctionalTensorMode
 from transformers import PreTrainedTokenizerFast
 
 from explorer.lab.bases import BaseMissingError
@@ -41,6 +43,17 @@ def test_it_prints_the_ratio_and_what_memory_holds(tiny, monkeypatch, capsys):
     prompts = 30  # of LLaMA-Excitor, in one layer of three: a share of each a head and position
     assert held["caches"] == 6 * plain + 1 * heads * prompts * positions * 4
     assert held["adapters"] > 0
+
+
+def test_tensors_without_memory_of_their_own_are_not_counted(tiny):
+    before = bench_compare.held_beside(tiny, elsewhere := bench_compare.alive())
+    with FakeTensorMode():
+        fake = torch.empty(1000)
+    with FunctionalTensorMode():
+        stands_for = FunctionalTensor.to_functional(torch.ones(1))
+    kept = [fake, stands_for, torch.eye(1).to_sparse(), torch.empty(1000, device="meta")]
+    real = torch.ones(1000)
+    assert 0 <= bench_compare.held_beside(tiny, elsewhere) - before - real.nbytes < 100, kept
 
 
 def test_six_columns_are_six_different_ones(tiny):
