@@ -55,7 +55,7 @@ def summary(budget: Budget) -> dict[str, str]:
         "parameters": f"{budget.resolved.params.total:,}",
         "trained": f"{budget.resolved.trainable.total:,}",
         "memory": gib(budget.memory.total),
-        "verdict": budget.fit.verdict,
+        "verdict": "cannot be run" if budget.obstacles else budget.fit.verdict,
         "tokens a second": _number(time.tokens_per_second),
         "hours": _number(time.hours),
         "cost in US dollars": _number(time.cost_usd),

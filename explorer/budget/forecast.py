@@ -31,6 +31,11 @@ class Budget:
         """The plan that this is the budget of."""
         return self.resolved.plan
 
+    @property
+    def obstacles(self) -> list[str]:
+        """Why it could not be run, whether it fits or not."""
+        return obstacles(self.resolved)
+
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, as `--json` prints them."""
         return {
@@ -41,6 +46,8 @@ class Budget:
             "kv": self._kv(),
             "flops": self._flops(),
             "time": self._time(),
+            "runs": not self.obstacles,
+            "obstacles": self.obstacles,
             "fits": self.fit.fits,
             "verdict": self.fit.verdict,
             "device": {

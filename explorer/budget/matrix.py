@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from explorer.budget.fit import Verdict, usable_bytes, verdict_of
+from explorer.budget.forecast import obstacles
 from explorer.budget.memory import framework_bytes, memory_of
 from explorer.budget.plan import OWN_WEIGHTS, Plan
 from explorer.budget.resolve import resolve
@@ -17,8 +18,8 @@ Devices = tuple[tuple[str, int, int], ...]
 class Row:
     """One model with one method: its memory on a GPU, and the verdict for every device.
 
-    Where the plan cannot be (full fine-tuning of quantized weights), `reason` says why, the bytes
-    are None and there are no verdicts.
+    Where the plan cannot be (a layer that the model lacks) or cannot be run (a method that does
+    not train quantized weights), `reason` says why, the bytes are None and there are no verdicts.
     """
 
     model: str
@@ -75,6 +76,8 @@ def _row(plan: Plan, model: str, method: str, catalogue: Catalogue, devices: Dev
         values |= {"quantization": "none", "double_quantization": False}
     try:
         resolved = resolve(plan.with_values(**values), catalogue)
+        if against := obstacles(resolved):
+            return Row(model, method, resolved.trainable.total, None, {}, " ".join(against))
         memory = memory_of(resolved)
     except ExplorerError as error:
         return Row(model, method, None, None, {}, str(error))

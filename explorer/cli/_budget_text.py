@@ -15,7 +15,7 @@ def budget_text(result: dict[str, Any]) -> str:
         *(f"  {name:<28} {numbers:>20,}" for name, numbers in params["by_component"].items()),
         f"{result['method']} trains {trainable['total']:,} ({trainable['percent']:.4f} %)",
         *(f"  {name:<28} {numbers:>20,}" for name, numbers in trainable["by_site"].items()),
-        f"{device['name']}: {gib(memory['total'])} of {gib(device['usable'])}, {result['verdict']}",
+        f"{device['name']}: {gib(memory['total'])} of {gib(device['usable'])}, {_verdict(result)}",
         *(
             f"  {told['term']:<16} {gib(told['bytes']):>12}  {told['formula']} = {told['filled']}"
             for told in result["explain"]
@@ -28,6 +28,10 @@ def budget_text(result: dict[str, Any]) -> str:
         slower = "" if found["slower"] is None else f", {found['slower']:.2f} times the time"
         lines.append(f"to make it fit: {what} ({gib(found['total'])}{slower})")
     return "\n".join(lines)
+
+
+def _verdict(result: dict[str, Any]) -> str:
+    return result["verdict"] if result["runs"] else "but it cannot be run"
 
 
 def _time(time: dict[str, Any]) -> list[str]:
@@ -70,7 +74,7 @@ def _percent(value: float | None) -> str:
 
 
 def matrix_text(rows: list[dict[str, Any]]) -> str:
-    """Models or methods by devices."""
+    """Models or methods by devices, and below them why some cannot be."""
     marks = {"fits": "yes", "tight": "tight", "does not fit": "-"}
     devices = next((row["verdicts"] for row in rows if row["verdicts"]), {})
     lines = [
@@ -82,4 +86,6 @@ def matrix_text(rows: list[dict[str, Any]]) -> str:
         )
         for row in rows
     ]
-    return text_table(("model", "method", "memory", *devices), lines)
+    table = text_table(("model", "method", "memory", *devices), lines)
+    whys = [f"- {row['model']}, {row['method']}: {row['reason']}" for row in rows if row["reason"]]
+    return "\n".join([table, *whys])

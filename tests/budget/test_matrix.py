@@ -46,6 +46,25 @@ def test_what_cannot_be_says_why_and_quantized_weights_do_not_train():
     assert quantized["lora"].total < plain["lora"].total
 
 
+def test_what_cannot_be_run_has_no_verdict_but_the_reason():
+    plan = PLAN.with_values(quantization="nf4")
+    assert not forecast(plan, CATALOGUE).obstacles
+    for row in method_rows(plan, CATALOGUE):
+        method = CATALOGUE.method(row.method)
+        if method.unsupported:
+            assert method.unsupported in row.reason
+        elif row.method != "full" and not method.trains_on("nf4"):
+            assert method.why_not_on("nf4") in row.reason
+        else:
+            assert row.reason is None
+            assert set(row.verdicts) == set(CATALOGUE.hardware)
+            continue
+        assert row.verdicts == {}
+        assert row.total is None
+    assert any(row.reason for row in method_rows(PLAN.with_values(
+        model="llama-4-scout-17b-16e"), CATALOGUE))  # fmt: skip
+
+
 def forget():
     """Start as a fresh process does."""
     for cached in (

@@ -7,7 +7,6 @@ from markupsafe import Markup
 from explorer.budget.advice import Suggestion, suggestions
 from explorer.budget.export import gib
 from explorer.budget.fit import TIGHT
-from explorer.budget.forecast import obstacles
 from explorer.budget.plan import BYTES
 from explorer.figures.budget import term
 from explorer.figures.theme import Colour
@@ -85,7 +84,7 @@ def knob_words(case: Case) -> str:
 def _verdict(case: Case) -> Markup:
     fit, memory = case.budget.fit, case.budget.memory
     device = case.device_name
-    against = obstacles(case.budget.resolved)
+    against = case.budget.obstacles
     sign, class_ = ("!", "no") if against else (SIGNS[fit.verdict], CLASSES[fit.verdict])
     each = f"each of {case.plan.devices:,} × " if case.plan.devices > 1 else "one "
     if fit.fits:
@@ -259,7 +258,7 @@ def _way(case: Case, way: Suggestion) -> Markup:
 
 def _notes(case: Case) -> Markup | None:
     resolved = case.budget.resolved
-    told = [note for note in case.budget.notes if note not in obstacles(resolved)]
+    told = [note for note in case.budget.notes if note not in case.budget.obstacles]
     wide = BYTES[case.plan.adapter_dtype] > 2 and not resolved.trains_own_weights
     if wide and resolved.trainable.total > 10**9:
         told.append("The adapter is held in float32, as peft does unless told otherwise.")

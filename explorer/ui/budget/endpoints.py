@@ -85,8 +85,8 @@ class Endpoints:
                 grid_intensity. What a method's recipe asks for holds unless it is given.
 
         Returns:
-            plan, params, trainable, memory (bytes by term, total), kv, flops, time, fits, verdict,
-            device, notes.
+            plan, params, trainable, memory (bytes by term, total), kv, flops, time, runs and
+            obstacles (why not), fits and verdict (of memory), device, notes.
         """
         return self._forecast(plan).to_dict()
 
@@ -101,7 +101,8 @@ class Endpoints:
 
         Returns:
             For each row model, method, trainable, bytes at the peak on a GPU, a verdict for each
-            device ("fits", "tight", "does not fit"), or the reason why there is no such plan.
+            device ("fits", "tight", "does not fit"), or the reason why there is
+            no such plan or it cannot be run.
         """
         if rows not in matrix.ROWS:
             raise unknown("kind of rows", rows, matrix.ROWS)

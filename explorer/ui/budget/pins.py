@@ -123,7 +123,9 @@ def _trained(case: Case) -> str:
 
 
 def _verdict(case: Case) -> Markup:
-    verdict = case.budget.fit.verdict
+    verdict, against = case.budget.fit.verdict, case.budget.obstacles
+    if against:
+        return element("span", "cannot be run", title=" ".join(against))
     return joined([mark(verdict, verdict), f" {verdict}"])
 
 
