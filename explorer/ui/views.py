@@ -38,14 +38,18 @@ def seen(page: Page, chosen: gr.Radio, names: Iterable[str]) -> dict[str, gr.Sta
     nothing else, and the browser has no answers to take in for the rest.
     """
     times = {name: gr.State(0) for name in names}
+    last = gr.State((0, ""))  # the visit and the view that were counted
 
-    def count(view: str, *counts: int) -> list[Any]:
+    def count(visit: int, view: str, before: tuple[int, str], *counts: int) -> list[Any]:
+        if (visit, view) == tuple(before):  # a link sets visit and view at once, and both call
+            return [gr.skip()] * (1 + len(counts))
         pairs = zip(times, counts, strict=True)
-        return [count + 1 if name == view else gr.skip() for name, count in pairs]
+        return [(visit, view), *(n + 1 if name == view else gr.skip() for name, n in pairs)]
 
     gr.on(
-        [page.visited.change, chosen.change], count, [chosen, *times.values()],
-        list(times.values()), api_visibility="private", show_progress="hidden",
+        [page.visited.change, chosen.change], count,
+        [page.visited, chosen, last, *times.values()], [last, *times.values()],
+        api_visibility="private", show_progress="hidden",
     )  # fmt: skip
     return times
 

@@ -2,8 +2,10 @@
 
 import gradio as gr
 
+from explorer.catalogue.catalogue import load_catalogue
 from explorer.ui import views
 from explorer.ui.app import build_app
+from explorer.ui.tab import Page
 
 SKIPPED = gr.skip()
 
@@ -23,6 +25,19 @@ def test_a_choice_shows_its_view_and_no_other():
         columns = {name: gr.Column() for name in ("one", "two")}
         views.show_chosen(chosen, columns)
     assert chosen.value == "one"
+
+
+def test_a_view_is_counted_once_a_visit_and_again_when_chosen_again():
+    with gr.Blocks() as app:
+        visited, chosen = gr.State(0), views.chooser({"one": "One", "two": "Two"})
+        page = Page(load_catalogue(), None, gr.State("light"), visited)
+        views.seen(page, chosen, ["one", "two"])
+    (count,) = (fn.fn for fn in app.fns.values())
+    first = count(1, "two", (0, ""), 0, 0)
+    assert first == [(1, "two"), SKIPPED, 1]
+    assert count(1, "two", [1, "two"], 0, 1) == [SKIPPED] * 3  # the link's other event
+    assert count(1, "one", (1, "two"), 0, 1) == [(1, "one"), 1, SKIPPED]
+    assert count(2, "one", (1, "one"), 1, 1) == [(2, "one"), 2, SKIPPED]  # handed over to again
 
 
 def test_a_tab_that_opens_makes_one_view_of_catalogue_tabs():
