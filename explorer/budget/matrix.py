@@ -36,6 +36,12 @@ def method_rows(plan: Plan, catalogue: Catalogue) -> list[Row]:
     return [_row(plan, plan.model, method, catalogue, devices) for method in catalogue.methods]
 
 
+def plan_rows(plans: Iterable[Plan], catalogue: Catalogue) -> list[Row]:
+    """Each of these plans."""
+    devices = _devices(catalogue)
+    return [_row(plan, plan.model, plan.method, catalogue, devices) for plan in plans]
+
+
 def model_rows(plan: Plan, catalogue: Catalogue) -> list[Row]:
     """Every model whose shape is known, with the plan's method and knobs."""
     devices = _devices(catalogue)

@@ -106,10 +106,7 @@ class Endpoints:
         """
         if rows not in matrix.ROWS:
             raise unknown("kind of rows", rows, matrix.ROWS)
-        given = checked(plan)
-        found = matrix.rows_of(
-            read_plan(self.catalogue, given), self.catalogue, rows, matrix.follows_recipes(given)
-        )
+        found = matrix.rows_of(checked(plan), self.catalogue, rows)
         return [
             {
                 "model": row.model,

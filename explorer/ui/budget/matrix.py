@@ -1,19 +1,19 @@
 """View: methods of a model, or models with a method, against every device."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from markupsafe import Markup
 
 from explorer.budget.export import gib
-from explorer.budget.matrix import Row, method_rows, model_rows
-from explorer.budget.plan import Plan
+from explorer.budget.matrix import Row, model_rows, plan_rows
+from explorer.budget.plan import OWN_WEIGHTS, Plan
 from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.hardware import Hardware
 from explorer.ui import method_list, models_table
 from explorer.ui.budget.case import Case
-from explorer.ui.budget.reading import AUTO, recipe_on
+from explorer.ui.budget.reading import read_plan
 from explorer.ui.budget.tables import section
 from explorer.ui.budget.verdicts import CLASSES, SIGNS, legend
 from explorer.ui.cards.model import display_name
@@ -32,36 +32,24 @@ MEMORY_IN_NAME = re.compile(r" \(.*\)|,? \d+ ?GB| Generation")  # it stands belo
 FIRST_KINDS = ["consumer", "workstation", "data centre"]
 
 
-def rows_of(plan: Plan, catalogue: Catalogue, what: str, recipes: bool) -> list[Row]:
-    """The matrix's rows; with `recipes` a method that has one is held as it asks."""
+def rows_of(values: Mapping[str, Any], catalogue: Catalogue, what: str) -> list[Row]:
+    """The matrix's rows: of each method or model what the form says once it is chosen."""
+    plan = read_plan(catalogue, values)
     if what == "models":
-        return _ordered(
-            model_rows(plan, catalogue), [m.id for m in models_table.ordered(catalogue)]
-        )
-    if not recipes:
-        plain = plan
-    else:  # what the plan's own method asks for is no wish for the others
-        plain = plan.with_values(quantization="none", double_quantization=False)
-    found = {row.method: row for row in method_rows(plain, catalogue)}
-    if recipes:
-        for method in catalogue.methods.values():
-            asked = recipe_on(method, catalogue.device(plan.hardware))
-            if asked:
-                held = plan.with_values(**asked)
-                found |= {
-                    r.method: r for r in method_rows(held, catalogue) if r.method == method.id
-                }
-    order = [m.id for m in method_list.ordered(catalogue)]
-    return sorted(found.values(), key=lambda row: order.index(row.method))
+        rows = {row.model: row for row in model_rows(plan, catalogue)}
+        return [rows[m.id] for m in models_table.ordered(catalogue) if m.id in rows]
+    changed = (values | of_method(m.id, plan) for m in method_list.ordered(catalogue))
+    return plan_rows([read_plan(catalogue, form) for form in changed], catalogue)
 
 
-def _ordered(rows: Iterable[Row], order: list[str]) -> list[Row]:
-    return sorted(rows, key=lambda row: order.index(row.model))
-
-
-def follows_recipes(values: Any) -> bool:
-    """Whether the form leaves the quantization to the method."""
-    return values.get("quantization", AUTO) in (AUTO, "", None)
+def of_method(method: str, plan: Plan) -> dict[str, Any]:
+    """What changes in the form when `method` is chosen in place of the plan's own."""
+    if method == plan.method:
+        return {}
+    changes = {"method": method, "knobs": "", "r": 0, "targets": []}
+    if method in OWN_WEIGHTS and plan.is_quantized:  # those do not train
+        changes |= {"quantization": "none", "double_quantization": False}
+    return changes
 
 
 def devices_of(catalogue: Catalogue, kinds: Iterable[str]) -> list[Hardware]:
@@ -74,7 +62,7 @@ def devices_of(catalogue: Catalogue, kinds: Iterable[str]) -> list[Hardware]:
 def view(case: Case, what: str, kinds: list[str]) -> Markup:
     """The whole view."""
     devices = devices_of(case.catalogue, kinds)
-    rows = rows_of(case.plan, case.catalogue, what, follows_recipes(case.values))
+    rows = rows_of(case.values, case.catalogue, what)
     head = element(
         "tr",
         element("th", ROWS[what].split()[0][:-1], scope="col", class_="corner"),
@@ -86,12 +74,13 @@ def view(case: Case, what: str, kinds: list[str]) -> Markup:
     drawn = element(
         "table", element("thead", head), element("tbody", body), class_="plain matrix verdicts"
     )
+    each = f"each of {case.plan.devices:,} devices" if case.plan.devices > 1 else "one device"
     subject = case.model_name if what == "methods" else case.budget.resolved.method.name
     return section(
         None,
         legend(),
         element("div", drawn, class_="scroll tall", tabindex=0),
-        note=f"{subject}, batch {case.plan.batch:,} × {case.plan.length:,} tokens, one device, "
+        note=f"{subject}, batch {case.plan.batch:,} × {case.plan.length:,} tokens, {each}, "
         + (
             "each method with its own knobs and, where it has one, its recipe."
             if what == "methods"
@@ -119,8 +108,7 @@ def _device_head(device: Hardware, own: str) -> Markup:
 def _row(case: Case, row: Row, what: str, devices: list[Hardware]) -> Markup:
     if what == "methods":
         name = case.catalogue.method(row.method).name
-        own, changes = row.method == case.plan.method, {"method": row.method, "knobs": ""}
-        changes |= {} if own else {"r": 0, "targets": []}
+        own, changes = row.method == case.plan.method, of_method(row.method, case.plan)
     else:
         name = display_name(case.catalogue.model(row.model))
         own, changes = row.model == case.plan.model, {"model": row.model, "config": ""}
