@@ -74,9 +74,7 @@ def architecture_of(model: str, catalogue: Catalogue) -> Architecture:
     """The shape of a model of the catalogue."""
     record = catalogue.model(model)
     if record.architecture is None:
-        raise ExplorerError(
-            f"The shape of {record.id!r} was never published, so nothing counts it."
-        )
+        raise ExplorerError(record.why_no_shape)
     return record.architecture
 
 

@@ -38,7 +38,7 @@ class Contradiction(Record):
     """One disagreement between sources."""
 
     id: str
-    kind: Literal["architecture", "training", "benchmark", "method", "software"]
+    kind: Literal["architecture", "training", "benchmark", "method", "software", "licence"]
     title: str = Field(min_length=10)
     models: tuple[str, ...] = ()
     fields: tuple[str, ...] = Field(default=(), description="facts of these models that hold both")

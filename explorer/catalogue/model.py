@@ -146,13 +146,20 @@ class Model(Sourced):
         return {name: fact.note for name, fact in facts.items() if fact.value is None}
 
     @property
+    def why_no_shape(self) -> str:
+        """A sentence that names what is missing for an architecture."""
+        first, *others = [f"{name} is {why}" for name, why in self.unknown_shape.items()]
+        more = f", and so on for {len(others)} more" if others else ""
+        return f"Nothing of {self.id!r} can be counted: its {first}{more}."
+
+    @property
     def disputed(self) -> dict[str, Fact[Any]]:
         """The facts that sources disagree on, by name."""
         return {name: fact for name, fact in facts_of(self).items() if fact.disputed}
 
     @cached_property
     def architecture(self) -> Architecture | None:
-        """The shape, or None where `unknown_shape` names a number that was never published."""
+        """The shape, or None where `unknown_shape` names what is not known of it."""
         if self.unknown_shape:
             return None
         return Architecture(

@@ -14,7 +14,7 @@ MODELS = load_catalogue().models
 
 def test_there_are_contradictions_of_every_kind():
     kinds = {item.kind for item in CONTRADICTIONS}
-    assert kinds == {"architecture", "training", "benchmark", "method", "software"}
+    assert kinds == {"architecture", "training", "benchmark", "method", "software", "licence"}
 
 
 def test_a_fact_that_is_contradicted_holds_both_values_or_says_so_in_its_note():

@@ -157,7 +157,7 @@ def test_the_surveys_table_is_saved_exactly_as_shown():
 
 
 def test_browsing_on_a_model_without_a_shape_is_a_sentence():
-    with pytest.raises(Exception, match="never published"):
+    with pytest.raises(Exception, match="hidden_size is not published, and so on"):
         browse.Handlers(CATALOGUE).browse("", [], [], "llama-4-behemoth")
 
 

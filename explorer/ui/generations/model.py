@@ -135,7 +135,7 @@ class Handlers:
         """The drawing as a file of its own, and its name."""
         found = self.catalogue.model(model)
         if found.architecture is None:
-            raise ExplorerError(f"The shape of {display_name(found)} was never published.")
+            raise ExplorerError(found.why_no_shape)
         style = Rendering(theme, standalone=True)
         svg = drawings.draw(found.architecture, display_name(found), level, layer - 1, style)
         return svg, f"{model}-{level}-{layer}.{kind}"

@@ -8,12 +8,10 @@ from explorer.ui.models_table import ordered
 
 
 def architecture_of(catalogue: Catalogue, model: str) -> Architecture:
-    """The model's shape. ExplorerError where it was never published."""
+    """The model's shape. ExplorerError where not all of it is known."""
     found = catalogue.model(model)
     if found.architecture is None:
-        raise ExplorerError(
-            f"The shape of {display_name(found)} was never published, so nothing can be counted."
-        )
+        raise ExplorerError(found.why_no_shape)
     return found.architecture
 
 
