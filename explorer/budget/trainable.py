@@ -8,7 +8,7 @@ from typing import Any
 
 from explorer.budget.formula import evaluate
 from explorer.budget.params import count_parameters
-from explorer.budget.sites import Site, layer_linears, matching
+from explorer.budget.sites import Site, all_sites, layer_linears, matching
 from explorer.catalogue.architecture import Architecture
 from explorer.catalogue.errors import ExplorerError
 from explorer.catalogue.method import Method
@@ -146,7 +146,19 @@ def _numbers_of(arch: Architecture) -> tuple[tuple[str, Any], ...]:
     plain = {k: v for k, v in fields.items() if v is None or isinstance(v, int | float | str)}
     crossing = len(arch.cross_attention_layers)
     made = {"q_dim": arch.q_dim, "kv_dim": arch.kv_dim, "num_cross_attention_layers": crossing}
-    return tuple((plain | made).items())
+    return tuple((plain | made | _vision_numbers(arch)).items())
+
+
+def _vision_numbers(arch: Architecture) -> dict[str, int]:
+    """Width and layers of the image encoder, and its biases with the projector's; 0 without one."""
+    vision = arch.vision
+    if vision is None:
+        return {"vision_hidden_size": 0, "vision_layers": 0, "vision_biases": 0}
+    return {
+        "vision_hidden_size": vision.hidden_size,
+        "vision_layers": vision.num_hidden_layers + vision.num_global_layers,
+        "vision_biases": sum(s.d_out for s in all_sites(arch) if s.in_vision and s.has_bias),
+    }
 
 
 def _numbers(arch: Architecture) -> dict[str, Any]:

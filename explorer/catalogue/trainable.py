@@ -17,8 +17,9 @@ class Trainable(Record):
     `per_layer`  once for each of `layers` layers (all of them unless said);
     `per_model`  once, over `sites` (all linears acted on), `total_parameters` (the base model's)
                  and `layers`.
-    All of them know every knob, every number of the Architecture, `q_dim`, `kv_dim` and
-    `num_cross_attention_layers`.
+    All of them know every knob, every number of the Architecture, `q_dim`, `kv_dim`,
+    `num_cross_attention_layers` and, 0 for a model that sees no images, `vision_hidden_size`,
+    `vision_layers` and `vision_biases` (of the encoder and the projector).
     `exact` is false where the count depends on the weights or moves while training: see `note`.
     """
 

@@ -47,8 +47,9 @@ def attach(
         return _with_adapter(model, config, adapter_name)
     except ExplorerError:
         raise
-    except (ValueError, RuntimeError, ZeroDivisionError, NotImplementedError) as error:
-        raise MethodError(f"{method.name} cannot be attached to this model: {error}") from error
+    except Exception as error:  # peft refuses with whatever its code stumbles over
+        told = str(error) or type(error).__name__
+        raise MethodError(f"{method.name} cannot be attached to this model: {told}") from error
 
 
 def _with_adapter(
@@ -78,13 +79,9 @@ def _free(
     if quantization_of(model) != "none":
         prepare_quantized(model)
     model.requires_grad_(method.id == "full")
-    if method.id == "norms-and-biases":
-        for module in model.modules():
-            if type(module).__name__.endswith("Norm"):
-                module.requires_grad_(True)
+    if method.id == "norms-and-biases":  # of the vision encoder as well, where there is one
         for name, parameter in model.named_parameters():
-            if name.endswith(".bias"):
-                parameter.requires_grad_(True)
+            parameter.requires_grad_("norm" in name or name.endswith(".bias"))
     return model
 
 

@@ -60,5 +60,6 @@ def build_config(method_id: str, knobs: Mapping[str, Any] | None = None) -> Peft
         return config(task_type=TaskType.CAUSAL_LM, **settings)
     except ExplorerError:
         raise
-    except ValueError as error:
-        raise MethodError(f"{method.name} cannot be set up like this: {error}") from error
+    except Exception as error:  # peft refuses with whatever its code stumbles over
+        told = str(error) or type(error).__name__
+        raise MethodError(f"{method.name} cannot be set up like this: {told}") from error

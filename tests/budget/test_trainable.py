@@ -1,18 +1,25 @@
 """Trainable counts: the data files' formulas against what peft allocates on the meta device."""
 
+import re
+import textwrap
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
 
+from explorer.budget.plan import make_plan
+from explorer.budget.resolve import resolve
+from explorer.budget.script import training_script
 from explorer.budget.sites import ATTENTION, MLP
 from explorer.budget.trainable import count_trainable
 from explorer.catalogue.architecture import Architecture, VisionArchitecture
-from explorer.catalogue.catalogue import DATA
+from explorer.catalogue.catalogue import DATA, load_catalogue
 from explorer.catalogue.errors import ExplorerError, UnknownNameError
 from explorer.catalogue.load import load_folder
 from explorer.catalogue.method import Method
+from explorer.methods import attach
 from tests.budget.meta import meta_model
 
 METHODS = load_folder(DATA / "methods", Method)
@@ -166,6 +173,47 @@ LLAMA4 = Architecture(
 def test_targets_reach_into_the_vision_tower_as_in_peft(arch, targets):
     found = count_trainable(arch, METHODS["lora"], {"r": 5, "target_modules": targets})
     assert found.total == peft_count(arch, r=5, target_modules=list(targets))
+
+
+NORMS = ["ln-tuning", "norms-and-biases", "full"]
+SHAPES = {
+    "llama": LLAMA4.model_copy(
+        update={"model_type": "llama", "moe_layers": (), "vision": None, "mlp_bias": True}
+    ),
+    "mllama": MLLAMA,
+    "mllama's text model": MLLAMA.model_copy(update={"vision": None}),
+    "llama4": LLAMA4.model_copy(update={"attention_bias": True}),
+    "llama4's text model": LLAMA4.model_copy(update={"vision": None}),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Unsupported layer type")  # norms that are not torch's own
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("method", NORMS)
+def test_norms_and_biases_of_an_image_encoder_train_with_the_others(method, shape):
+    arch = SHAPES[shape]
+    with torch.device("meta"):
+        real = trained(attach(meta_model(arch), method))
+    found = count_trainable(arch, METHODS[method])
+    assert found.total == real
+    assert found.exact
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_program_trains_the_same_norms_and_biases(shape):
+    arch = SHAPES[shape]
+    plan = make_plan(model="small", architecture=arch, method="norms-and-biases")
+    program = training_script(resolve(plan, load_catalogue()), load_catalogue())
+    rule = re.search(r"    for name, parameter in .*\n.*\n", program).group()
+    model = meta_model(arch)
+    exec(textwrap.dedent(rule), {"model": model})  # our own text
+    assert trained(model) == count_trainable(arch, METHODS["norms-and-biases"]).total
+
+
+def test_llama_3_2_vision_has_as_many_norms_as_peft_finds():
+    arch = load_catalogue().model("llama-3.2-11b-vision").architecture
+    assert count_trainable(arch, METHODS["ln-tuning"]).total == 536_576
+    assert count_trainable(arch, METHODS["norms-and-biases"]).total == 803_840
 
 
 def test_mistakes_are_told_in_sentences():
