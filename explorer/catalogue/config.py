@@ -20,6 +20,7 @@ REQUIRED = object()
 DEFAULT_NORM_EPSILON = {"llama": 1e-6, "llama4": 1e-5, "mllama": 1e-5}
 DEFAULT_ROPE_THETA = {"llama": 10_000.0, "llama4": 500_000.0, "mllama": 500_000.0}
 DEFAULT_POSITIONS = {"llama": 2048, "llama4": 131_072, "mllama": 131_072}
+LLAMA4_HEAD_DIM = 128
 MLLAMA_ASPECT_RATIOS = 8
 MLLAMA_TAPS = (3, 7, 15, 23, 30)
 
@@ -32,6 +33,16 @@ class ConfigError(ExplorerError):
 POSITIVE = frozenset(
     {"factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"}
 )
+# the kinds of RoPE scaling that transformers builds a LLaMA with, and what each cannot do without
+ROPE_NEEDS = {
+    "default": (),
+    "linear": ("factor",),
+    "dynamic": ("factor",),
+    "yarn": ("factor",),
+    "longrope": ("short_factor", "long_factor"),
+    "llama3": ("factor", "low_freq_factor", "high_freq_factor"),
+    "proportional": (),
+}
 
 
 def architecture_from_text(text: str | bytes) -> Architecture:
@@ -205,7 +216,10 @@ def _has_a_language_head(config: Mapping[str, Any]) -> None:
 def _text_fields(keys: Keys, family: str) -> dict[str, Any]:
     hidden = keys.whole("hidden_size")
     heads = keys.whole("num_attention_heads")
-    head_dim = keys.whole("head_dim", None) if family != "mllama" else None
+    head_dim = keys.whole("head_dim", None) if family == "llama" else None
+    if family == "llama4":  # a missing key takes the default, null is refused
+        missing = "head_dim" not in keys.values
+        head_dim = keys.whole("head_dim", LLAMA4_HEAD_DIM if missing else REQUIRED)
     if hidden % heads and (head_dim is None or family == "llama"):
         raise ConfigError(
             f"{keys.prefix}hidden_size = {hidden} is not a multiple of "
@@ -219,10 +233,9 @@ def _text_fields(keys: Keys, family: str) -> dict[str, Any]:
     scaling = keys.values.get("rope_scaling")
     if scaling is not None and not isinstance(scaling, Mapping):
         keys.refuse("rope_scaling", "an object or null")
-    theta = Keys(rope or {}, f"{keys.prefix}rope_parameters.").number(
-        "rope_theta", keys.number("rope_theta", DEFAULT_ROPE_THETA[family])
-    )
-    scaled = {k: v for k, v in (scaling or rope or {}).items() if k != "rope_theta"}
+    name = "rope_scaling" if scaling else "rope_parameters"
+    turns = Keys(dict(scaling or rope or {}), f"{keys.prefix}{name}.")
+    theta = turns.number("rope_theta", keys.number("rope_theta", DEFAULT_ROPE_THETA[family]))
     kv_heads = 8 if family != "llama" else heads
     return {
         "hidden_size": hidden,
@@ -240,17 +253,25 @@ def _text_fields(keys: Keys, family: str) -> dict[str, Any]:
             "max_position_embeddings", DEFAULT_POSITIONS[family], high=10**9
         ),
         "rope_theta": theta,
-        "rope_scaling": _plain_rope(scaled),
+        "rope_scaling": _plain_rope(turns),
     }
 
 
-def _plain_rope(scaling: Mapping[str, Any]) -> dict[str, Any] | None:
-    kind = scaling.get("rope_type", scaling.get("type"))
-    for name in POSITIVE & set(scaling):
-        value = scaling[name]
-        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-            raise ConfigError(f"rope_scaling.{name} = {value!r:.60}: it takes a number above 0.")
-    return None if kind in (None, "default") else dict(scaling)
+def _plain_rope(keys: Keys) -> dict[str, Any] | None:
+    """RoPE's scaling without its theta; None where there is none."""
+    scaling = {key: value for key, value in keys.values.items() if key != "rope_theta"}
+    named = "rope_type" if "rope_type" in scaling else "type"
+    kind = scaling.get(named, "default")
+    if not isinstance(kind, str) or kind not in ROPE_NEEDS:
+        keys.refuse(named, f"one of {', '.join(ROPE_NEEDS)}")
+    for key in [*ROPE_NEEDS[kind], *(POSITIVE & set(scaling))]:
+        value = scaling.get(key)
+        if key not in POSITIVE:
+            if not isinstance(value, list) or not value:
+                keys.refuse(key, f"a list of numbers, for rope_type {kind!r}")
+        elif isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+            keys.refuse(key, "a number above 0")
+    return None if kind == "default" else scaling
 
 
 def _llama4_fields(keys: Keys) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from copy import deepcopy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import Llama4Config, LlamaConfig, MllamaConfig
+from transformers import Llama4Config, LlamaConfig, LlamaForCausalLM, MllamaConfig
 
 from explorer.budget.params import count_parameters
 from explorer.catalogue.architecture import Architecture
@@ -74,6 +74,8 @@ MLLAMA = {
         LLAMA4 | {"text_config": LLAMA4["text_config"] | {"moe_layers": [0, 3]}},
         LLAMA4 | {"text_config": LLAMA4["text_config"] | {"moe_layers": []}},
         LLAMA4 | {"text_config": LLAMA4["text_config"] | {"no_rope_layers": [1, 1, 0, 1]}},
+        LLAMA4
+        | {"text_config": {k: v for k, v in LLAMA4["text_config"].items() if k != "head_dim"}},
         MLLAMA,
         MLLAMA | {"text_config": MLLAMA["text_config"] | {"cross_attention_layers": [0, 2]}},
     ],
@@ -127,6 +129,9 @@ def test_text_only_parts_are_models_of_their_own():
         ({"rms_norm_eps": -1e-5}, ["rms_norm_eps", "above 0"]),
         ({"rope_theta": float("inf")}, ["rope_theta", "above 0"]),
         ({"rope_scaling": 8}, ["rope_scaling = 8", "object or null"]),
+        ({"rope_scaling": {"type": "nonsense"}}, ["rope_scaling.type = 'nonsense'", "llama3"]),
+        ({"rope_parameters": {"rope_type": []}}, ["rope_parameters.rope_type = []", "llama3"]),
+        ({"rope_scaling": {"rope_type": "linear", "factor": 0}}, ["rope_scaling.factor = 0"]),
     ],
     ids=str,
 )
@@ -135,6 +140,47 @@ def test_nonsense_gets_a_sentence_that_names_the_key_and_what_is_allowed(change,
         architecture_from_config(LLAMA | change)
     for word in words:
         assert word in str(caught.value)
+
+
+ROPES = [
+    {"rope_type": "default"},
+    {"rope_type": "nonsense"},
+    {"rope_type": "axial"},
+    {"rope_type": None},
+    {"type": "linear"},
+    {"type": "linear", "factor": 2.0},
+    {"rope_type": "dynamic", "factor": 2.0},
+    {"rope_type": "dynamic"},
+    {"rope_type": "yarn", "factor": 2.0},
+    {"rope_type": "yarn"},
+    {"rope_type": "llama3"},
+    {"rope_type": "llama3", "factor": 2.0, "low_freq_factor": 1.0},
+    {"rope_type": "llama3", "factor": None, "low_freq_factor": 1.0, "high_freq_factor": 4.0},
+    {"rope_type": "llama3", "factor": 2.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0},
+    {"rope_type": "longrope", "short_factor": [1.0] * 8},
+    {"rope_type": "longrope", "short_factor": [1.0] * 8, "long_factor": [1.0] * 8, "factor": 2.0},
+    {"rope_type": "proportional"},
+]
+
+
+def _is_built(config):
+    own = {name: value for name, value in config.items() if name != "model_type"}
+    try:
+        LlamaForCausalLM(LlamaConfig(**deepcopy(own), pad_token_id=0))
+    except (KeyError, TypeError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("scaling", ROPES, ids=str)
+@pytest.mark.parametrize("key", ["rope_scaling", "rope_parameters"])
+def test_a_rope_that_transformers_cannot_build_is_refused_and_no_other(key, scaling):
+    config = LLAMA | {key: scaling}
+    if _is_built(config):
+        assert architecture_from_config(config).num_hidden_layers == LLAMA["num_hidden_layers"]
+        return
+    with pytest.raises(ConfigError, match=f"{key}.* (takes|lacks)|lacks '{key}"):
+        architecture_from_config(config)
 
 
 def test_a_missing_key_is_named_with_its_near_miss():
@@ -150,6 +196,7 @@ def test_a_missing_key_is_named_with_its_near_miss():
         ("text_config", {"moe_layers": "all"}, "text_config.moe_layers = 'all'"),
         ("text_config", {"no_rope_layers": [1, 0]}, "text_config.no_rope_layers"),
         ("text_config", {"no_rope_layers": [1, 2, 0, 1]}, "from 0 to 1"),
+        ("text_config", {"head_dim": None}, "text_config.head_dim = None"),
         ("text_config", {"interleave_moe_layer_step": 0}, "text_config.interleave_moe_layer_step"),
         ("vision_config", {"hidden_size": 33}, "vision_config.hidden_size = 33 is not a multiple"),
         ("vision_config", {"image_size": [28, 14]}, "vision_config.image_size"),
