@@ -12,6 +12,7 @@ from explorer.catalogue.errors import ExplorerError, unknown
 from explorer.catalogue.method import Method
 from explorer.methods.quantization import prepare_quantized, quantization_of
 from explorer.methods.registry import MethodError, build_config, record
+from explorer.methods.unshare import unshare
 
 
 def attach(
@@ -44,6 +45,7 @@ def attach(
     if held != "none" and not isinstance(model, PeftModel):
         prepare_quantized(model)
     try:
+        unshare(model, config)
         return _with_adapter(model, config, adapter_name)
     except ExplorerError:
         raise

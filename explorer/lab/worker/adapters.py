@@ -4,7 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
-from peft import PeftModel, get_peft_model_state_dict
+from peft import PeftConfig, PeftModel, get_peft_model_state_dict
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from explorer.catalogue.errors import ExplorerError
 from explorer.lab.worker.shelf import Loaded
 from explorer.lab.worker.view import privatize
+from explorer.methods.unshare import unshare
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 TENSORS = "trained.safetensors"  # of `full` and `norms-and-biases`: names as in the model
@@ -71,6 +72,7 @@ def put_on(model: PreTrainedModel, folder: Path, base: str) -> PeftModel:
     Raises AdapterError when it does not fit.
     """
     try:
+        unshare(model, PeftConfig.from_pretrained(str(folder)))
         adapted = PeftModel.from_pretrained(model, str(folder)).eval()
         wanted = get_peft_model_state_dict(adapted, save_embedding_layers=False)
         _demand_all_tensors(wanted, folder / WEIGHTS, base)

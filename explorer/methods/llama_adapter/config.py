@@ -44,7 +44,7 @@ class LlamaAdapterConfig(PeftConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.peft_type = LLAMA_ADAPTER
-        whole("adapter_len", self.adapter_len, 1, 4096)
+        whole(self, "adapter_len", 1, 4096)
         if self.adapter_layers is not None:
-            whole("adapter_layers", self.adapter_layers, 1, 1024)
-        choice("gate_activation", self.gate_activation, ("tanh", "none"))
+            whole(self, "adapter_layers", 1, 1024)
+        choice(self, "gate_activation", ("tanh", "none"))

@@ -101,6 +101,10 @@ class LlamaAdapterV2Attention(AttentionLayer, LlamaAdapterV2Layer):
             heads = heads + self.term(name, query, prompt, gate)
         if visual_tokens is None:
             visual_tokens = self.visual_tokens
+        if visual_tokens is not None and not self.configs[name].visual_tokens:
+            raise ExplorerError(
+                f"The adapter {name!r} takes no visual_tokens: it was made with visual_tokens = 0."
+            )
         if visual_tokens is not None and name in self.llama_adapter_v2_visual_gate:
             tokens = self.checked(name, visual_tokens, hidden_states)
             gate = self.llama_adapter_v2_visual_gate[name]

@@ -57,13 +57,13 @@ class LlamaAdapterV2Config(PeftConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.peft_type = LLAMA_ADAPTER_V2
-        choice("variant", self.variant, tuple(DEFAULT_PROMPT))
+        choice(self, "variant", tuple(DEFAULT_PROMPT))
         if self.adapter_len is None:
             self.adapter_len = DEFAULT_PROMPT[self.variant]
-        whole("adapter_len", self.adapter_len, 0, 4096)
+        whole(self, "adapter_len", 0, 4096)
         if self.adapter_layers is not None:
-            whole("adapter_layers", self.adapter_layers, 1, 1024)
-        choice("gate_activation", self.gate_activation, ("tanh", "none"))
-        whole("r", self.r, 0, 1024)
-        whole("visual_tokens", self.visual_tokens, 0, 4096)
-        whole("visual_layers", self.visual_layers, 1, 1024)
+            whole(self, "adapter_layers", 1, 1024)
+        choice(self, "gate_activation", ("tanh", "none"))
+        whole(self, "r", 0, 1024)
+        whole(self, "visual_tokens", 0, 4096)
+        whole(self, "visual_layers", 1, 1024)

@@ -50,11 +50,11 @@ class LlamaExcitorConfig(PeftConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.peft_type = LLAMA_EXCITOR
-        whole("adapter_len", self.adapter_len, 1, 4096)
+        whole(self, "adapter_len", 1, 4096)
         if self.adapter_layers is not None:
-            whole("adapter_layers", self.adapter_layers, 1, 1024)
-        whole("r", self.r, 1, 1024)
+            whole(self, "adapter_layers", 1, 1024)
+        whole(self, "r", 1, 1024)
         for name in ("per_head", "rotate", "gate_per_head"):
-            switch(name, getattr(self, name))
-        number("gate_init", self.gate_init, -10, 10)
-        choice("activation", self.activation, ("none", "tanh"))
+            switch(self, name)
+        number(self, "gate_init", -10, 10)
+        choice(self, "activation", ("none", "tanh"))

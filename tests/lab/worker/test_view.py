@@ -2,10 +2,14 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
+from explorer.catalogue.errors import ExplorerError
+from explorer.lab.worker.adapters import put_on, save_adapter
 from explorer.lab.worker.shelf import bitsandbytes_settings
 from explorer.lab.worker.view import nbytes, privatize, view
 from explorer.methods.attach import attach
 from explorer.methods.quantization import prepare_quantized
+from explorer.methods.registry import names, records
+from tests.methods import contract
 
 IDS = torch.arange(24).reshape(2, 12)
 
@@ -14,7 +18,7 @@ IDS = torch.arange(24).reshape(2, 12)
 def base():
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=64, hidden_size=64, intermediate_size=128, num_hidden_layers=2,
+        vocab_size=97, hidden_size=64, intermediate_size=128, num_hidden_layers=2,
         num_attention_heads=4, num_key_value_heads=2, tie_word_embeddings=True,
     )  # fmt: skip
     return LlamaForCausalLM(config).requires_grad_(False).eval()
@@ -99,3 +103,41 @@ def test_a_view_of_a_quantized_base_holds_the_same_weights(tiny_base, quantizati
     assert mine.data_ptr() == quantized.model.layers[0].mlp.up_proj.weight.data_ptr()
     weights = sum(p.nbytes for p in quantized.parameters())
     assert weights < nbytes(quantized) < 1.5 * weights  # with the quantization state
+
+
+def every_start():
+    """Every method as it is, and with every other choice that one of its knobs offers."""
+    for name in names():
+        method, tiny = records()[name], contract.TINY.get(name, {})
+        yield pytest.param(name, tiny, id=name)
+        for knob_name, knob in method.knobs.items():
+            choices = (True, False) if knob.type == "bool" else knob.choices
+            for choice in set(choices) - {knob.default}:
+                changed = tiny | {knob_name: choice}
+                yield pytest.param(name, changed, id=f"{name}-{knob_name}-{choice}")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize(("method", "knobs"), tuple(every_start()))
+def test_no_start_of_any_method_writes_into_the_base(base, method, knobs):
+    before = logits(base)
+    try:
+        attach(view(base), method, knobs)
+    except ExplorerError:  # a choice that does not go with the others
+        assert knobs != contract.TINY.get(method, {})
+    assert torch.equal(logits(base), before)
+
+
+def test_an_adapter_that_changes_the_frozen_weight_loads_again_and_again(base, tmp_path):
+    before = logits(base)
+    made = attach(view(base), "lora", {"init_lora_weights": "olora"})
+    with torch.no_grad():
+        for name, parameter in made.named_parameters():
+            if "lora_B" in name:
+                parameter += 0.1 * torch.randn_like(parameter)
+    save_adapter(made, tmp_path / "adapter", "base")
+    for _ in range(3):
+        again = put_on(view(base), tmp_path / "adapter", "base")
+        torch.testing.assert_close(logits(again), logits(made))
+        assert torch.equal(logits(base), before)
