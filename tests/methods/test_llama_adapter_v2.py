@@ -79,7 +79,7 @@ def test_image_tokens_of_another_shape_are_refused(tiny_llama, token_ids):
         model(token_ids, visual_tokens=torch.zeros(2, 4, 32))
 
 
-def test_image_tokens_for_an_adapter_that_takes_none_are_refused(token_ids):
+def test_image_tokens_for_an_adapter_that_takes_none_are_refused(tiny_llama, token_ids):
     model = get_peft_model(tiny_llama(), LlamaAdapterV2Config())
     with pytest.raises(ExplorerError, match="takes no visual_tokens"):
         model(token_ids, visual_tokens=torch.zeros(2, 4, 32))
