@@ -28,7 +28,7 @@ def _sentence(record: type[BaseModel], detail: Any) -> str:
     allowed = _range(record, str(detail["loc"][0])) if detail["loc"] else ""
     value = f"{detail['input']!r}"
     shown = value if len(value) <= 60 else f"{value[:57]}…"
-    return f"{key} = {shown}: {allowed or message[0].lower() + message[1:]}."
+    return f"{key} = {shown}: {allowed or message[0].lower() + message[1:].removesuffix('.')}."
 
 
 def _range(record: type[BaseModel], name: str) -> str:

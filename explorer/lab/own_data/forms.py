@@ -1,5 +1,6 @@
 """The forms that rows come in, and each as a prompt with an answer."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -21,12 +22,12 @@ KEYS: dict[Form, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 def form_of(record: Any) -> Form | None:
-    """The form whose keys the record has, or None."""
-    if isinstance(record, Mapping):
-        for form, (needed, _) in KEYS.items():
-            if all(key in record for key in needed):
-                return form
-    return None
+    """The form whose keys the record has, or None; one with a value for each goes first."""
+    if not isinstance(record, Mapping):
+        return None
+    having = [form for form, (needed, _) in KEYS.items() if all(key in record for key in needed)]
+    full = (form for form in having if all(record[key] is not None for key in KEYS[form][0]))
+    return next(full, next(iter(having), None))
 
 
 def row_of(record: Any, form: Form) -> Row:
@@ -35,7 +36,7 @@ def row_of(record: Any, form: Form) -> Row:
         raise BrokenLine(f"not an object with keys but {_kind(record)}")
     for key in KEYS[form][0]:
         if key not in record:
-            match = nearest(key, record)
+            match = nearest(key, (other for other in record if other not in KEYS[form][0]))
             raise BrokenLine(f"no key {key!r}" + (f", but {match!r}" if match else ""))
     return MAKERS[form](record)
 
@@ -81,11 +82,14 @@ def _turn(message: Any, number: int) -> Message:
 
 
 def _text(record: Mapping[str, Any], key: str) -> str:
+    """A text as it is, a number in digits; nothing else is turned into words to be learnt."""
     value = record.get(key)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise BrokenLine(f"{key}: {value} is no number and no text; tables write it for nothing")
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
-        raise BrokenLine(f"{key}: a text is needed, this is {_kind(value)}")
+        raise BrokenLine(f"{key}: a text or a number is needed, this is {_kind(value)}")
     if not value.strip():
         raise BrokenLine(f"{key} is empty")
     if any("\ud800" <= character <= "\udfff" for character in value):

@@ -19,6 +19,8 @@ from explorer.lab.own_data.limits import UploadError
 
 REFUSED = 3  # exit code: the last line of stderr is a sentence for the visitor
 ROWS_AT_ONCE = 64
+TOLD_COLUMNS = 50  # of those that are not used: a name may be a slip of a used one
+USED = ("prompt", "completion", "messages", "instruction", "input", "output", "text")
 
 
 def parquet_rows(path: Path, name: str) -> Iterator[tuple[int, Any]]:
@@ -56,11 +58,13 @@ def parquet_rows(path: Path, name: str) -> Iterator[tuple[int, Any]]:
         said = complaints.read().strip().splitlines()
     if code == REFUSED:
         raise UploadError(f"{name} {said[-1]}")
-    if code:
+    if code < 0:  # ended by the system
         raise UploadError(
             f"{name} cannot be unpacked within {limits.MAX_MEMORY // 2**30} GiB of memory and "
             f"{limits.MAX_SECONDS} s."
         )
+    if code:
+        raise UploadError(f"{name} cannot be unpacked: {said[-1] if said else code!s:.200}.")
 
 
 def unpack(path: Path) -> None:
@@ -73,14 +77,40 @@ def unpack(path: Path) -> None:
             rows = file.metadata.num_rows
             if rows > limits.MAX_ROWS:
                 _refuse(f"has {rows:,} rows; at most {limits.MAX_ROWS:,} are taken.")
-            for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, use_threads=False):
-                for row in batch.to_pylist():
-                    kept = {key: value for key, value in row.items() if value is not None}
-                    sys.stdout.write(json.dumps(kept, default=_as_text) + "\n")
+            _print_rows(file)
     except MemoryError:
         _refuse(f"needs more than {limits.MAX_MEMORY // 2**30} GiB of memory to be unpacked.")
     except (pyarrow.ArrowException, OSError) as error:
-        _refuse(f"is not a Parquet file that can be read ({type(error).__name__}).")
+        _refuse(f"is not a Parquet file that can be read ({_first_line(error)}).")
+
+
+def _print_rows(file: Any) -> None:
+    """The columns that can be trained on; of the others, whatever they hold, only the names."""
+    names = file.schema_arrow.names
+    used = [name for name in names if name in USED]
+    others = dict.fromkeys(name for name in names[:TOLD_COLUMNS] if name not in USED)
+    begun = 0
+    for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=used, use_threads=False):
+        columns = []
+        for name in used:
+            try:
+                columns.append(batch.column(name).to_pylist())
+            except (ValueError, OverflowError, LookupError) as error:
+                _refuse(
+                    f"cannot be read, rows {begun + 1} to {begun + len(batch)}, column {name}: "
+                    f"{_first_line(error)}."
+                )
+        for number in range(len(batch)):
+            row = others | {
+                name: column[number] for name, column in zip(used, columns, strict=True)
+            }
+            sys.stdout.write(json.dumps(row, default=_as_text) + "\n")
+        begun += len(batch)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return f"{lines[0].rstrip('.'):.160}"
 
 
 def _as_text(value: Any) -> str:

@@ -1,5 +1,6 @@
 """Files to records with their line numbers: JSONL, JSON, CSV, TSV, Parquet and plain text."""
 
+import codecs
 import csv
 import io
 import json
@@ -11,6 +12,7 @@ from typing import Any
 from explorer.lab.own_data.limits import (
     ENDINGS,
     MAX_BYTES,
+    MAX_COLUMNS,
     MAX_LINE,
     MAX_ROWS,
     MAX_VALUES,
@@ -20,6 +22,7 @@ from explorer.lab.own_data.parquet import parquet_rows
 
 Record = tuple[int, Any]  # the line (or row) that it stands in, counted from 1, and what it holds
 PACKED = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf")
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 SPACE = re.compile(r"[ \t\r\n]*")
 
 
@@ -56,13 +59,7 @@ def _text(path: Path, name: str, ending: str) -> Iterator[Record]:
     data = path.read_bytes()
     if data.startswith(PACKED):
         raise UploadError(f"{name} is a packed archive: unpack it first.")
-    if b"\0" in data:
-        raise UploadError(f"{name} is a binary file, not text (byte {data.index(0)} is zero).")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise UploadError(f"{name}, line {line}: not UTF-8 text.") from error
+    text = _decoded(data, name)
     if ending == ".jsonl":
         return _jsonl(text)
     if ending == ".json":
@@ -71,6 +68,30 @@ def _text(path: Path, name: str, ending: str) -> Iterator[Record]:
         lines = enumerate(_lines(text), start=1)
         return ((n, {"text": line.strip()}) for n, line in lines if line.strip())
     return _table(text, name, "\t" if ending == ".tsv" else None)
+
+
+def _decoded(data: bytes, name: str) -> str:
+    """UTF-8, or UTF-16 that says so with its first two bytes, as Windows and Excel write it."""
+    wide = data.startswith(UTF16)
+    zero = data.find(b"\0")
+    if zero >= 0 and not wide:
+        raise UploadError(
+            f"{name} is a binary file, or text in another encoding than UTF-8 (byte {zero} is "
+            "zero): save it as UTF-8."
+        )
+    try:
+        text = data.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        told = (
+            "it begins as UTF-16 but does not go on so: save it as UTF-8"
+            if wide
+            else "not UTF-8 text"
+        )
+        line = data[: error.start].count(b"\n") + 1
+        raise UploadError(f"{name}, line {line}: {told}.") from error
+    if "\0" in text:
+        raise UploadError(f"{name} is a binary file, not text: save it as UTF-8.")
+    return text
 
 
 def _lines(text: str) -> Iterator[str]:
@@ -106,7 +127,7 @@ def _json(text: str, name: str) -> Iterator[Record]:
     while closing != "]":
         place = SPACE.match(text, place + 1).end()  # type: ignore[union-attr]
         if closing == "[" and text[place : place + 1] == "]":
-            return
+            break
         line, counted = line + text.count("\n", counted, place), place
         try:
             found, place = decoder.raw_decode(text, place)
@@ -120,22 +141,45 @@ def _json(text: str, name: str) -> Iterator[Record]:
         if closing not in (",", "]"):
             broken = line + text.count("\n", counted, place)
             raise UploadError(f"{name}, line {broken}: not JSON (a comma or ] is missing).")
+    after = SPACE.match(text, place + 1).end()  # type: ignore[union-attr]
+    if after < len(text):
+        broken = line + text.count("\n", counted, after)
+        raise UploadError(
+            f"{name}, line {broken}: something follows the end of the list. One list holds all "
+            "rows; rows of their own, a line each, are a .jsonl file."
+        )
 
 
 def _table(text: str, name: str, delimiter: str | None) -> Iterator[Record]:
     if delimiter is None:
         first = next((line for line in _lines(text) if line.strip()), "")
         delimiter = max(",;\t", key=first.count)
-    reader = csv.DictReader(_lines(text), delimiter=delimiter, strict=True)
+    reader = csv.reader(_lines(text), delimiter=delimiter, strict=True)
+    head: list[str] = []
+    begins = 1  # a row in quotes goes over several lines: it stands where it begins
     try:
-        for row in reader:
-            # A row in quotes goes over several lines: it stands where it begins.
-            inside = sum(str(value).count("\n") for value in row.values())
-            number = reader.line_num - inside
-            if None in row:
-                yield number, BrokenLine(f"more than the {len(reader.fieldnames or ())} columns")
+        for cells in reader:
+            number, begins = begins, reader.line_num + 1
+            if not cells:  # a blank line
+                continue
+            if not head:
+                head = _columns(cells, name, number)
+            elif len(cells) > len(head):
+                yield number, BrokenLine(f"more than the {len(head)} columns")
             else:
-                yield number, {key: value for key, value in row.items() if value is not None}
+                yield number, dict(zip(head, cells, strict=False))
     except csv.Error as error:
-        line = reader.reader.line_num  # DictReader's own count is behind until a row is whole
-        raise UploadError(f"{name}, line {line}: not a table ({error}).") from error
+        raise UploadError(f"{name}, line {reader.line_num}: not a table ({error}).") from error
+
+
+def _columns(cells: list[str], name: str, line: int) -> list[str]:
+    """The names in a table's first line."""
+    if len(cells) > MAX_COLUMNS:
+        raise UploadError(
+            f"{name}, line {line}: {len(cells):,} columns; at most {MAX_COLUMNS:,} are taken, and "
+            "at most three are used."
+        )
+    twice = [cell for number, cell in enumerate(cells) if cell and cell in cells[:number]]
+    if twice:
+        raise UploadError(f"{name}, line {line}: two columns are called {twice[0]!r:.80}.")
+    return cells

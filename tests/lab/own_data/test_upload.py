@@ -102,12 +102,18 @@ def test_broken_json_on_line_417_is_named(tmp_path):
         ('{"prompt": "a", "completion": ""}', "line 2: completion is empty"),
         (
             '{"prompt": "a", "completion": null}',
-            "line 2: completion: a text is needed, this is not",
+            "line 2: completion: a text or a number is needed, this is nothing",
         ),
         (
             '{"prompt": ["a"], "completion": "b"}',
-            "line 2: prompt: a text is needed, this is a list",
+            "line 2: prompt: a text or a number is needed, this is a list",
         ),
+        (
+            '{"prompt": true, "completion": "b"}',
+            "line 2: prompt: a text or a number is needed, this is true or false",
+        ),
+        ('{"prompt": NaN, "completion": "b"}', "line 2: prompt: nan is no number and no text"),
+        ('{"prompt": "a", "completion": -1e999}', "line 2: completion: -inf is no number"),
         ('["a", "b"]', "line 2: not an object with keys but a list"),
         ('{"prompt": "a", "completion": "' + "b" * 20_001 + '"}', "has 20,001 characters; at most"),
         ("[" * 100_000, "line 2: nested too deeply"),
@@ -152,6 +158,13 @@ def test_faulty_conversations_are_named(tmp_path, messages, sentence):
         ("a.json", "[]", "holds no rows"),
         ("a.json", '[{"text": "a"} {"text": "b"}]', r"line 1: not JSON \(a comma or \]"),
         ("a.json", '[{"text": "a"},]', "line 1: not JSON"),
+        ("a.json", '[{"text": "a"}]\n[{"text": "b"}]', "line 2: something follows the end of"),
+        ("a.json", "[ ]\n\nx", "line 3: something follows the end of"),
+        ("a.csv", "prompt,completion" + ",c" * 999 + "\na,b\n", "line 1: 1,001 columns; at most"),
+        ("a.csv", "\nprompt,completion,prompt\na,b,c\n", "line 2: two columns are called 'prompt'"),
+        ("a.jsonl", b'\xff\xfe{"\x00\x00\xd8', "line 1: it begins as UTF-16"),
+        ("a.jsonl", "{".encode("utf-16-le"), r"text in another encoding than UTF-8 \(byte 1"),
+        ("a.txt", "a".encode("utf-32"), "is a binary file, not text"),
         ("a.json", "[" * 100_000, "nested too deeply"),
         ("a.csv", "text\n" + "a" * 200_000, r"line 2: not a table \(field larger"),
         ("a.jsonl", b"\x1f\x8b\x08\x00", "packed archive"),
@@ -181,6 +194,32 @@ def test_one_row_is_too_few(tmp_path):
 def test_a_row_with_more_columns_than_the_head_is_named(tmp_path):
     found = written(tmp_path, "a.csv", "prompt,completion\na,b\na,b,c\n")
     assert str(found.problems[0]) == "line 3: more than the 2 columns"
+
+
+def test_a_row_over_several_lines_with_too_many_columns_is_named_where_it_begins(tmp_path):
+    found = written(tmp_path, "a.csv", '\n\nprompt,completion\n"a\nb",c,"x\ny"\n\na,b\n')
+    assert [str(problem) for problem in found.problems] == ["line 4: more than the 2 columns"]
+    assert found.lines == (8,)
+
+
+def test_short_rows_and_columns_without_a_name_are_no_fault_by_themselves(tmp_path):
+    found = written(tmp_path, "a.csv", "prompt,completion,,\na,b\na,b,,\na\n")
+    assert (len(found.rows), str(found.problems[0])) == (2, "line 4: no key 'completion'")
+
+
+def test_a_table_of_many_columns_takes_no_longer_than_its_text(tmp_path):
+    begun = time.perf_counter()
+    head = "prompt,completion" + "".join(f",c{n}" for n in range(998))
+    found = written(tmp_path, "a.csv", head + "\n" + "a,b\n" * 20_000)
+    assert len(found.rows) == 20_000
+    assert time.perf_counter() - begun < 5
+
+
+def test_utf_16_is_read_by_its_first_two_bytes(tmp_path):
+    for encoding in ("utf-16", "utf-16-be"):
+        mark = "" if encoding == "utf-16" else "\ufeff"
+        content = (mark + "prompt,completion\nä,b\n").encode(encoding)
+        assert written(tmp_path, "a.csv", content).rows[0].prompt == "ä"
 
 
 def test_limits_stop_big_files_many_rows_and_bombs(tmp_path, monkeypatch):
@@ -226,6 +265,38 @@ def test_a_parquet_file_with_too_many_rows_or_another_form_is_refused(tmp_path):
     path = parquet(tmp_path, pyarrow.table({"question": ["a"]}))
     with pytest.raises(UploadError, match=r"a\.parquet, row 1: none of the known forms"):
         read_upload(path, "a.parquet")
+
+
+def test_a_parquet_file_is_read_for_the_columns_that_are_used(tmp_path):
+    """A date beyond all calendars matters only where it is used."""
+    rows = {"prompt": ["p"] * 9, "completion": pyarrow.array([1.5, None, float("nan")] * 3)}
+    late = pyarrow.array([2**62] * 9, pyarrow.timestamp("us"))
+    path = parquet(tmp_path, pyarrow.table(rows | {"when": late, "completon": late}))
+    found = read_upload(path, "a.parquet")
+    assert [row.completion for row in found.rows] == ["1.5"] * 3
+    assert [str(problem) for problem in found.problems[:2]] == [
+        "row 2: completion: a text or a number is needed, this is nothing",
+        "row 3: completion: nan is no number and no text; tables write it for nothing",
+    ]
+    path = parquet(tmp_path, pyarrow.table({"prompt": ["p"], "completon": ["c"]}))
+    with pytest.raises(UploadError, match="row 1: none of the known forms"):
+        read_upload(path, "a.parquet")
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        (pyarrow.array([2**62] * 70, pyarrow.timestamp("us")), "out of range"),
+        (pyarrow.array([1] * 70, pyarrow.timestamp("us", "Mars/Base")), "Mars/Base"),
+        (pyarrow.array([b"\xff\xfe"] * 70).view(pyarrow.string()), "decode byte 0xff"),
+    ],
+)
+def test_a_parquet_value_that_cannot_be_read_is_told_with_its_reason(tmp_path, values, reason):
+    path = parquet(tmp_path, pyarrow.table({"prompt": ["a"] * 70, "completion": values}))
+    with pytest.raises(UploadError) as told:
+        read_upload(path, "a.parquet")
+    assert "a.parquet cannot be read, rows 1 to 64, column completion: " in str(told.value)
+    assert reason in str(told.value)
 
 
 def test_a_million_lines_are_refused_in_seconds(tmp_path):
