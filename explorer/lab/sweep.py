@@ -7,10 +7,13 @@ from typing import Any
 
 from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.errors import ExplorerError, unknown
+from explorer.catalogue.knob import Knob
 from explorer.lab.job import TrainJob, make_job
 from explorer.lab.race import MOST_RUNS
 
-SETTINGS = ("learning_rate", "batch_size", "steps", "seed", "warmup_steps")
+SETTINGS: dict[str, type[int] | type[float]] = {
+    "learning_rate": float, "batch_size": int, "steps": int, "seed": int, "warmup_steps": int,
+}  # fmt: skip
 ALTERNATIVES = "|"
 MOST_AXES = 2
 
@@ -30,6 +33,8 @@ def read_axes(text: str) -> dict[str, tuple[str, ...]]:
             raise ExplorerError(f"{part!r:.80} is not of the form setting=value|value|….")
         if len(values) < 2:
             raise ExplorerError(f"{name} has one value, {given!r:.40}: a sweep needs two or more.")
+        if name in axes:
+            raise ExplorerError(f"{name} is named twice: write all its values behind one =.")
         axes[name] = values
     return axes
 
@@ -55,6 +60,9 @@ def make_sweep(
     for name in axes:
         if name not in known:
             raise unknown("setting", name, known)
+    knobs_of = catalogue.method(method).knobs
+    for name, values in axes.items():
+        _demand_distinct(name, values, knobs_of.get(name))
     cells = list(itertools.product(*axes.values()))
     if len(cells) > MOST_RUNS:
         raise ExplorerError(f"{len(cells)} combinations: a sweep has at most {MOST_RUNS} runs.")
@@ -63,7 +71,7 @@ def make_sweep(
     for cell in cells:
         values = dict(zip(axes, cell, strict=True))
         knobs = {name: value for name, value in values.items() if name not in SETTINGS}
-        own = {name: value for name, value in values.items() if name in SETTINGS}
+        own = {name: _number(name, value) for name, value in values.items() if name in SETTINGS}
         label = ", ".join(f"{name} {value}" for name, value in values.items())
         jobs.append(
             make_job(
@@ -71,6 +79,24 @@ def make_sweep(
             )
         )
     return jobs
+
+
+def _demand_distinct(name: str, values: Sequence[str], knob: Knob | None) -> None:
+    """Two spellings of one value would be the same run twice."""
+    spelt: dict[Any, str] = {}
+    for value in values:
+        meant = knob.read(name, value) if knob else _number(name, value)
+        if meant in spelt:
+            raise ExplorerError(f"{name}: {spelt[meant]} and {value} are the same value.")
+        spelt[meant] = value
+
+
+def _number(name: str, text: str) -> int | float | str:
+    """The value of a run's setting; what is no number stays as it is, for the job to refuse."""
+    try:
+        return SETTINGS[name](text)
+    except ValueError:
+        return text
 
 
 def varying(jobs: Sequence[TrainJob]) -> list[str]:

@@ -64,6 +64,11 @@ def test_prompts_and_settings_out_of_range_are_refused(prompt, settings, sentenc
         ask_runs(prompt, [], sampling=settings)
 
 
+def test_a_column_that_is_none_is_told_in_one_sentence():
+    with pytest.raises(ExplorerError, match=r"takes a number from 0 to 2\.$"):
+        ask_runs("x", [], columns=("a@3",))
+
+
 def test_runs_that_cannot_answer_are_refused():
     with pytest.raises(UnknownNameError, match="may have been deleted"):
         ask_runs("x", ["20251124-000000-000000-00000000"])

@@ -31,6 +31,11 @@ def test_lists_of_sites_are_values_too():
     assert not any(job.prune for job in jobs)
 
 
+def test_steps_are_numbers_as_in_any_other_run():
+    jobs = sweep("steps=10|20", patience=2)
+    assert [(job.steps, job.watch_every) for job in jobs] == [(10, 2), (20, 5)]
+
+
 def test_runs_of_several_methods_do_not_vary_in_a_setting():
     jobs = [*sweep("r=4|8"), *make_sweep(lab_catalogue(), TASK, "qlora", {"r": ("4", "8")})]
     assert varying(jobs) == []
@@ -46,6 +51,11 @@ def test_runs_of_several_methods_do_not_vary_in_a_setting():
         ("rnk=4|8", "no setting 'rnk'"),
         ("r=4|0", "r = 0"),
         ("learning_rate=0.1|nan", "learning_rate"),
+        ("r=4|8; r=16|32", "r is named twice"),
+        ("learning_rate=0.001|0.01|1e-3", "learning_rate: 0.001 and 1e-3 are the same value"),
+        ("use_dora=true|yes", "use_dora: true and yes are the same value"),
+        ("r=8|08", "r: 8 and 08 are the same value"),
+        ("steps=10|1e1", "steps = '1e1': it takes a whole number"),
         ("steps=5|1000000000", "steps = .*1000000000.* at most 100000"),
         ("r=1|2; lora_alpha=1|2; lora_dropout=0|0.1", "3 settings at once"),
         ("r=1|2|3|4|5|6|7|8|9; lora_alpha=1|2|3|4|5|6|7|8", "72 combinations: .* at most 64"),
