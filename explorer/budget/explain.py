@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from explorer.budget.forecast import Budget
 from explorer.budget.held import PER_MODEL, PER_NAME, PER_SITE
 from explorer.budget.kv import cached_layers
-from explorer.budget.memory import SHARDED, setting_of, tail_of, trained_size
+from explorer.budget.memory import SHARDED, gathered_layers, setting_of, tail_of, trained_size
 from explorer.budget.optimizer import (
     BLOCK_8BIT,
     STATES,
@@ -134,8 +134,23 @@ def _master(budget: Budget) -> Written:
 
 
 def _communication(budget: Budget) -> Written:
-    formula = "trained · bytes" if budget.plan.sharding == "ddp" else "two layers' weights"
-    return "what devices exchange at a time", formula, f"{budget.memory.terms['communication']:,}"
+    meaning, weights = "what devices exchange at a time", budget.memory.weights
+    if budget.plan.sharding == "ddp" or weights is None:
+        return f"{meaning}: the gradients once more", "trained · bytes", _trained(budget)
+    first, second = gathered_layers(weights)
+    parts = f"{first:,} + {second:,} + {weights.ends:,}"
+    return f"{meaning}: gathered weights", "two layers + embedding, head and last norm", parts
+
+
+def _whole_gradients(budget: Budget) -> Written:
+    step = budget.memory.step
+    layer = max(run.trace.gradients for run in step.runs) if step else 0
+    rest = budget.memory.terms["whole_gradients"] - 2 * layer
+    return (
+        "gradients that are still whole, before each device keeps its part",
+        "2 · a layer's + embedding's and head's",
+        f"2 · {layer:,} + {rest:,}",
+    )
 
 
 def _activations(budget: Budget) -> Written:
@@ -225,6 +240,7 @@ _TRAINING = {
     "master_copies": _master,
     "communication": _communication,
     "gradients": _gradients,
+    "whole_gradients": _whole_gradients,
     "activations": _activations,
     "recomputation": _recomputation,
     "dequantization": _dequantization,

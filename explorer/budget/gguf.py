@@ -56,19 +56,29 @@ def gguf_parts(arch: Architecture, file: str) -> dict[str, int]:
     for site in all_sites(arch):
         if site.name == "lm_head" and arch.tie_word_embeddings:
             continue
-        row = site.d_out if site.kind == "embedding" else site.d_in
-        kind = fitted(_site_type(arch, site, file), row)
+        kind = site_type(arch, site, file)
         parts[kind] += tensor_bytes(site.weight, kind)
         counted += site.weight
     for layer in arch.moe_layers:
         each = (arch.num_local_experts or 0) * arch.hidden_size * arch.intermediate_size
-        down = fitted(_down_type(arch, layer, file), arch.intermediate_size)
-        others = fitted(FILES[file], arch.hidden_size)
+        down, others = expert_types(arch, layer, file)
         parts[down] += tensor_bytes(each, down)
         parts[others] += 2 * tensor_bytes(each, others)
         counted += 3 * each
     parts["f32"] += 4 * (count_parameters(arch).total - counted)  # norms and biases
     return dict(parts)
+
+
+def site_type(arch: Architecture, site: Site, file: str) -> str:
+    """The block type of a module's weight in a file of this type."""
+    row = site.d_out if site.kind == "embedding" else site.d_in
+    return fitted(_usual_type(arch, site, file), row)
+
+
+def expert_types(arch: Architecture, layer: int, file: str) -> tuple[str, str]:
+    """The block types of a layer's experts: of their down projections, and of gate and up."""
+    down = fitted(_down_type(arch, layer, file), arch.intermediate_size)
+    return down, fitted(FILES[file], arch.hidden_size)
 
 
 def tensor_bytes(numbers: int, kind: str) -> int:
@@ -85,7 +95,7 @@ def fitted(kind: str, row: int) -> str:
     return kind if row % BLOCKS[kind][1] == 0 else "f16"
 
 
-def _site_type(arch: Architecture, site: Site, file: str) -> str:
+def _usual_type(arch: Architecture, site: Site, file: str) -> str:
     usual = FILES[file]
     if site.in_vision:
         return "f16"

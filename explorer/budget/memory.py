@@ -8,7 +8,7 @@ from explorer.budget.kv import cache_bytes
 from explorer.budget.layer import trace_layer
 from explorer.budget.optimizer import optimizer_bytes
 from explorer.budget.plan import BYTES, KV_BYTES, Plan
-from explorer.budget.quantization import FOUR_BIT, Quantization, WeightBytes, weight_bytes
+from explorer.budget.quantization import FOUR_BIT, Quantization, WeightBytes, ceil_div, weight_bytes
 from explorer.budget.resolve import Resolved
 from explorer.budget.shape import Setting, shapes_of
 from explorer.budget.step import Habit, StepBytes, simulate
@@ -127,12 +127,15 @@ def _training(resolved: Resolved) -> Memory:
     plan, count = resolved.plan, resolved.trainable.total
     weights = weight_bytes(resolved.arch, quantization_of(plan))
     size = trained_size(resolved)
+    shards = SHARDED.get(plan.sharding, ())
+    spread = plan.devices if "gradients" in shards else 1
     step = simulate(
         resolved.arch,
         resolved.activity,
         setting_of(resolved),
         tail_of(resolved),
         Habit(plan.checkpointing, plan.accumulation > 1),
+        spread,
     )
     gradients = count * size
     held = {
@@ -145,18 +148,18 @@ def _training(resolved: Resolved) -> Memory:
     }
     moving = {
         "gradients": gradients,
+        "whole_gradients": step.whole_gradients,
         "activations": step.saved + step.shared,
         "recomputation": step.recomputed,
         "dequantization": step.buffers,
         "logits": step.logits,
         "temporary": step.temporary,
     }
-    shards = SHARDED.get(plan.sharding, ())
     for name in shards:
         part = held if name in held else moving
-        part[name] = -(-part[name] // plan.devices)
+        part[name] = ceil_div(part[name], plan.devices)
     # what trains in front of the layers, or is shared by them, has its gradient last of all
-    late = gradients - step.gradients - (gradients - moving["gradients"])
+    late = ceil_div(gradients - step.gradients, spread)
     phases = {
         name: value + late * _has_gradients(name, plan) for name, value in step.phases.items()
     }
@@ -177,14 +180,24 @@ def _has_gradients(phase: str, plan: Plan) -> bool:
 
 
 def _communication(resolved: Resolved, weights: WeightBytes, gradients: int) -> int:
-    """DDP's buckets hold the gradients again; ZeRO-3 and FSDP gather two layers at a time."""
+    """DDP's buckets hold the gradients again; ZeRO-3 and FSDP gather weights to use them.
+
+    That is two layers at a time, the next while the last still runs, and the model's ends, which
+    belong to FSDP's outermost module and stay whole throughout.
+    """
     sharding = resolved.plan.sharding
     if sharding == "ddp":
         return gradients
     if sharding in ("zero-3", "fsdp"):
-        layers = resolved.params.layers / resolved.params.total * weights.total
-        return int(2 * layers / resolved.arch.num_hidden_layers)
+        return sum(gathered_layers(weights)) + weights.ends
     return 0
+
+
+def gathered_layers(weights: WeightBytes) -> tuple[int, int]:
+    """Bytes of the two neighbouring layers that weigh most together."""
+    layers = [sum(parts) for parts in zip(weights.layers, weights.experts, strict=True)]
+    pairs = zip(layers, [*layers[1:], 0], strict=True)
+    return max(pairs, key=sum)
 
 
 def _inference(resolved: Resolved) -> Memory:

@@ -1,14 +1,18 @@
 """What weights weigh on a device: bitsandbytes' tensors to the byte, GGUF's blocks, the rest."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
-from explorer.budget.gguf import BLOCKS, FILES, gguf_parts
-from explorer.budget.params import count_parameters
+from explorer.budget.gguf import BLOCKS, FILES, expert_types, gguf_parts, site_type, tensor_bytes
+from explorer.budget.params import count_parameters, expert_parameters
 from explorer.budget.sites import Site, all_sites
 from explorer.catalogue.architecture import Architecture
+from explorer.catalogue.errors import unknown
 
 FOUR_BIT = ("nf4", "fp4")
+BITSANDBYTES = ("int8", *FOUR_BIT)
 BLOCK_SIZES = (32, 64, 128, 256, 512, 1024, 2048, 4096)
 NESTED_BLOCK = 256  # scales that share a scale in double quantization
 CODE_TABLE = 16 * 4  # the sixteen levels, float32, kept by every module
@@ -41,12 +45,26 @@ class Quantization:
 
 @dataclass(frozen=True)
 class WeightBytes:
-    """Bytes of a model's weights, by part; `kept` says which parts stay as they are, and why."""
+    """Bytes of a model's weights, by part; `kept` says which parts stay as they are, and why.
+
+    The same by place: each decoder layer without its routed experts, and these; the table of the
+    embedding, a head of its own (0 where it is the table) and the last norm.
+    """
 
     total: int
     by_part: dict[str, int] = field(default_factory=dict)
     quantized_parameters: int = 0
     kept: tuple[str, ...] = ()
+    layers: tuple[int, ...] = ()
+    experts: tuple[int, ...] = ()
+    embedding: int = 0
+    head: int = 0
+    norm: int = 0
+
+    @property
+    def ends(self) -> int:
+        """Bytes of what stands before and behind the layers."""
+        return self.embedding + self.head + self.norm
 
 
 def ceil_div(a: int, b: int) -> int:
@@ -72,13 +90,43 @@ def int8_parts(d_in: int, d_out: int) -> dict[str, int]:
     return {"int8 weights": d_in * d_out, "scales": 4 * d_out}
 
 
-def is_quantized(site: Site, skipped: tuple[str, ...]) -> bool:
-    """Whether transformers turns this module into a bitsandbytes one: plain `nn.Linear` only."""
-    if site.kind != "linear" or site.name == "router":
+def is_quantized(site: Site, skipped: tuple[str, ...], tied: bool = False) -> bool:
+    """Whether transformers turns this module into a bitsandbytes one: plain `nn.Linear` only.
+
+    A head that is `tied` to the embedding becomes one as well, but its weight stays the embedding's
+    own, unpacked.
+    """
+    if site.kind != "linear" or site.name == "router" or (tied and site.name == "lm_head"):
         return False
-    return not any(
-        site.name == s or site.path == s or f".{s}." in f".{site.path}." for s in skipped
-    )
+    return not any(skips(pattern, site) for pattern in skipped)
+
+
+@lru_cache(maxsize=65_536)
+def skips(name: str, site: Site) -> bool:
+    """Whether this entry of `llm_int8_skip_modules` leaves the module as it is.
+
+    transformers' rule (`should_convert_module`) for a plain name: it is a module that the path
+    leads through from its start, or the path ends with it.
+    """
+    return site.path.endswith(name) or f"{site.path}.".startswith(f"{name.rstrip('.')}.")
+
+
+@lru_cache(maxsize=512)
+def refuse_skipped(arch: Architecture, skipped: tuple[str, ...]) -> None:
+    """Raise UnknownNameError for an entry that leaves no linear of this model alone."""
+    linears = [site for site in all_sites(arch) if site.kind == "linear"]
+    for name in skipped:
+        if not any(skips(name, site) for site in linears):
+            raise unknown("module to skip", name, {site.name for site in linears})
+
+
+def swaps_tied_head(arch: Architecture, skipped: tuple[str, ...]) -> bool:
+    """Whether bitsandbytes' module takes the place of a head that shares the embedding's weight.
+
+    transformers 5 loads such a model, and its forward then fails: the weight was never packed.
+    """
+    head = next(site for site in all_sites(arch) if site.name == "lm_head")
+    return arch.tie_word_embeddings and not any(skips(name, head) for name in skipped)
 
 
 @lru_cache(maxsize=2048)
@@ -86,27 +134,69 @@ def weight_bytes(arch: Architecture, quantization: Quantization) -> WeightBytes:
     """Bytes of all weights of a model on its device."""
     if quantization.is_gguf:
         return _gguf_bytes(arch, quantization)
-    count = count_parameters(arch)
-    if quantization.kind == "none":
-        total = count.total * quantization.parameter_bytes
-        return WeightBytes(total, {"weights": total})
+    count, size = count_parameters(arch), quantization.parameter_bytes
     by_part: dict[str, int] = {}
     quantized = 0
-    for site in all_sites(arch):
-        if not is_quantized(site, quantization.skipped):
-            continue
+
+    def held(site: Site) -> int:
+        nonlocal quantized
+        if quantization.kind == "none" or not is_quantized(
+            site, quantization.skipped, arch.tie_word_embeddings
+        ):
+            return site.weight * size
         quantized += site.weight
         parts = (
             four_bit_parts(site.weight, quantization.block, quantization.double)
             if quantization.is_four_bit
             else int8_parts(site.d_in, site.d_out)
         )
-        for name, size in parts.items():
-            by_part[name] = by_part.get(name, 0) + size
-    by_part["not quantized"] = (count.total - quantized) * quantization.parameter_bytes
-    return WeightBytes(
-        sum(by_part.values()), by_part, quantized, kept_sentences(arch, quantization)
-    )
+        for name, part in parts.items():
+            by_part[name] = by_part.get(name, 0) + part
+        return sum(parts.values())
+
+    places = _places(arch, held, lambda _: size, size)
+    if quantization.kind == "none":
+        return WeightBytes(count.total * size, {"weights": count.total * size}, **places)
+    by_part["not quantized"] = (count.total - quantized) * size
+    kept = kept_sentences(arch, quantization)
+    return WeightBytes(sum(by_part.values()), by_part, quantized, kept, **places)
+
+
+def _places(
+    arch: Architecture,
+    held: Callable[[Site], int],
+    expert_number: Callable[[int], float],
+    small: int,
+) -> dict[str, Any]:
+    """Where the bytes are, as WeightBytes names it.
+
+    `held` are those of a module's weight, `expert_number` those of a number of a layer's routed
+    experts, `small` those of a number of norms and biases.
+    """
+    count = count_parameters(arch)
+    numbers, layers = list(count.by_layer), [0] * arch.num_hidden_layers
+    experts = [0] * arch.num_hidden_layers
+    ends = {"embed_tokens": 0, "lm_head": 0}
+    for site in all_sites(arch):
+        if site.name == "lm_head" and arch.tie_word_embeddings:
+            continue
+        size = held(site)
+        if site.layer is not None and not site.in_vision:
+            layers[site.layer] += size
+            numbers[site.layer] -= site.weight
+        elif not site.in_vision:
+            ends[site.name] += size
+    for layer in arch.moe_layers:
+        routed = (arch.num_local_experts or 0) * expert_parameters(arch)
+        experts[layer] = int(routed * expert_number(layer))
+        numbers[layer] -= routed
+    return {
+        "layers": tuple(size + small * rest for size, rest in zip(layers, numbers, strict=True)),
+        "experts": tuple(experts),
+        "embedding": ends["embed_tokens"],
+        "head": ends["lm_head"],
+        "norm": small * arch.hidden_size,
+    }
 
 
 def kept_sentences(arch: Architecture, quantization: Quantization) -> tuple[str, ...]:
@@ -122,12 +212,12 @@ def kept_sentences(arch: Architecture, quantization: Quantization) -> tuple[str,
         )
     if parts.get("router"):
         told.append("The routers stay: Llama4Router is not a plain nn.Linear.")
-    if (
-        any(site.name == "lm_head" for site in all_sites(arch))
-        and "lm_head" in quantization.skipped
-    ):
+    head = next(site for site in all_sites(arch) if site.name == "lm_head")
+    if any(skips(name, head) for name in quantization.skipped):
         shared = ", shared with the embedding" if arch.tie_word_embeddings else ""
         told.append(f"The head stays for the sake of the logits{shared}.")
+    elif arch.tie_word_embeddings:
+        told.append("The head's weight is the embedding's own and stays.")
     told.append("Embeddings and norms stay: they are no linears.")
     others = [name for name in quantization.skipped if name != "lm_head"]
     if others:
@@ -136,7 +226,21 @@ def kept_sentences(arch: Architecture, quantization: Quantization) -> tuple[str,
 
 
 def _gguf_bytes(arch: Architecture, quantization: Quantization) -> WeightBytes:
-    parts = gguf_parts(arch, quantization.kind.removeprefix("gguf-"))
+    file = quantization.kind.removeprefix("gguf-")
+    parts = gguf_parts(arch, file)
     kept = sum(size // BLOCKS[kind][0] for kind, size in parts.items() if kind in UNQUANTIZED)
-    told = ("Norms and biases are float32; the head is q6_k where the rest is coarser.",)
-    return WeightBytes(sum(parts.values()), parts, count_parameters(arch).total - kept, told)
+
+    def held(site: Site) -> int:
+        return tensor_bytes(site.weight, site_type(arch, site, file))
+
+    def expert_number(layer: int) -> float:
+        down, others = (BLOCKS[kind] for kind in expert_types(arch, layer, file))
+        return (down[0] / down[1] + 2 * others[0] / others[1]) / 3
+
+    return WeightBytes(
+        total=sum(parts.values()),
+        by_part=parts,
+        quantized_parameters=count_parameters(arch).total - kept,
+        kept=("Norms and biases are float32; the head is q6_k where the rest is coarser.",),
+        **_places(arch, held, expert_number, 4),
+    )

@@ -5,9 +5,10 @@ from functools import lru_cache
 from typing import Any
 
 from explorer.budget.activity import Activity, activity
-from explorer.budget.divides import refuse_widths
+from explorer.budget.needs import refuse_unmet
 from explorer.budget.params import ParameterCount, count_parameters
 from explorer.budget.plan import OWN_WEIGHTS, Plan
+from explorer.budget.quantization import BITSANDBYTES, refuse_skipped
 from explorer.budget.trainable import TrainableCount, count_trainable
 from explorer.catalogue.architecture import Architecture
 from explorer.catalogue.catalogue import Catalogue
@@ -42,6 +43,8 @@ def resolve(plan: Plan, catalogue: Catalogue) -> Resolved:
     itself (a method that trains quantized weights, a model whose shape is unknown).
     """
     arch = plan.architecture or architecture_of(plan.model, catalogue)
+    if plan.quantization in BITSANDBYTES:
+        refuse_skipped(arch, plan.skipped_modules)
     method = catalogue.method(plan.method)
     hardware = catalogue.device(plan.hardware)
     if plan.mode == "training" and plan.is_quantized and method.id in OWN_WEIGHTS:
@@ -96,7 +99,7 @@ def _method_on(
     arch: Architecture, key: _MethodKey, knobs: tuple[tuple[str, Any], ...]
 ) -> tuple[tuple[tuple[str, Any], ...], TrainableCount, Activity]:
     values = key.method.read_knobs(dict(knobs))
-    refuse_widths(arch, key.method, values)
+    refuse_unmet(arch, key.method, values)
     count = count_trainable(arch, key.method, values)
     return tuple(values.items()), count, activity(arch, key.method, values, count)
 

@@ -31,14 +31,16 @@ class StepBytes:
     """Bytes beside the weights and the optimizer's state.
 
     `saved` is what all layers keep, `shared` what they keep together, `logits` what is alive over
-    the vocabulary at the loss. `phases` holds the most that is alive in each part of the step;
-    gradients are among them as far as they exist by then.
+    the vocabulary at the loss. `gradients` are those of the whole model, `whole_gradients` those
+    that one device holds before they are scattered over several. `phases` holds the most that is
+    alive in each part of the step; gradients are among them as far as they exist by then.
     """
 
     saved: int
     shared: int
     logits: int
     gradients: int
+    whole_gradients: int
     recomputed: int
     buffers: int
     temporary: int
@@ -99,9 +101,17 @@ def first_reached(arch: Architecture, activity: Activity, checkpointing: bool) -
 
 
 def simulate(
-    arch: Architecture, activity: Activity, setting: Setting, tail: Tail, habit: Habit
+    arch: Architecture,
+    activity: Activity,
+    setting: Setting,
+    tail: Tail,
+    habit: Habit,
+    spread: int = 1,
 ) -> StepBytes:
-    """Follow a step through the layers and read off its peaks."""
+    """Follow a step through the layers and read off its peaks.
+
+    `spread` is the number of devices that gradients are scattered over, a layer at a time.
+    """
     runs = layer_runs(arch, activity, setting, habit)
     reaches = first_reached(arch, activity, habit.checkpointing) < arch.num_hidden_layers
     ends = trace_tail(tail, setting, reaches)
@@ -117,25 +127,32 @@ def simulate(
         table = embedding_rows(arch) * arch.hidden_size * setting.own
     copied = activity.copies_table * embedding_rows(arch) * arch.hidden_size * setting.stream
     layer_gradients = sum(run.trace.gradients * run.count for run in runs)
-    gradients = ends.trace.gradients + layer_gradients
     # one table for both ends: autograd holds the gradient of each beside their sum
     ties = arch.tie_word_embeddings and ends.gradients > 0
-    gradients += 0 if ties else table
+    own_table = 0 if ties else table
+    gradients = ends.trace.gradients + layer_gradients + own_table
     summed = 2 * table if ties else 0
-    start = gradients if habit.accumulates else 0
+    made = Gradients(gradients, ends.trace.gradients, habit.accumulates, spread)
+    start = made.share(gradients) if habit.accumulates else 0
     base = shared + saved + start
     tail_kept = ends.trace.total - ends.saved
+    lowest = runs[0].trace.gradients
     phases = {
         "forward": max(
             _forward(runs, shared + start, habit, embedded), shared + start + embedded + copied
         ),
         "loss": base + tail_kept + ends.logits_forward,
         "loss backward": base + ends.trace.backward,
-        "layers backward": _layers_backward(runs, ends, shared, habit, start),
-        "embedding backward": shared + gradients + embedded + summed + copied
+        "layers backward": _layers_backward(runs, shared, habit, made),
+        "embedding backward": shared
+        + made.beside(layer_gradients, lowest)
+        + (own_table if spread > 1 or not habit.accumulates else 0)
+        + embedded
+        + summed
+        + copied
         if table + copied
         else 0,
-        "update": gradients + sum(run.trace.pinned * run.count for run in runs),
+        "update": made.share(gradients) + sum(run.trace.pinned * run.count for run in runs),
     }
     highest = max(runs, key=lambda run: run.trace.backward)
     return StepBytes(
@@ -143,6 +160,7 @@ def simulate(
         shared=shared,
         logits=max(ends.logits_forward, ends.logits_backward),
         gradients=gradients,
+        whole_gradients=made.whole(runs, own_table),
         recomputed=highest.trace.rerun if habit.checkpointing else 0,
         buffers=_buffers(runs, setting),
         temporary=highest.trace.backward - highest.trace.total,
@@ -150,6 +168,41 @@ def simulate(
         tail=ends,
         phases=phases,
     )
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """The gradients of a step as they come about, in bytes: all of them, and those of the end.
+
+    With `spread` over several devices a layer's are whole while they are made and once more in the
+    buffer that is scattered while the next layer's come; those of the model's ends stay whole until
+    the backward is through. That is how torch's FSDP2 does it; DeepSpeed's buckets are as large.
+    """
+
+    total: int
+    ends: int
+    accumulates: bool
+    spread: int
+
+    def share(self, size: int) -> int:
+        """What one device keeps of so many."""
+        return -(-size // self.spread)
+
+    def beside(self, below: int, layer: int) -> int:
+        """What is there when those of the layers above, `below` in all, are made.
+
+        The last of these layers had `layer` bytes, which may still be on their way.
+        """
+        if self.spread == 1:
+            return self.total if self.accumulates else self.ends + below
+        kept = self.total if self.accumulates else below
+        return self.share(kept) + self.ends + layer
+
+    def whole(self, runs: tuple[Run, ...], table: int) -> int:
+        """The most that is whole on a device; nothing where gradients are not scattered."""
+        if self.spread == 1:
+            return 0
+        return self.ends + table + 2 * max(run.trace.gradients for run in runs)
 
 
 def _forward(runs: tuple[Run, ...], held: int, habit: Habit, embedded: int) -> int:
@@ -165,22 +218,19 @@ def _forward(runs: tuple[Run, ...], held: int, habit: Habit, embedded: int) -> i
     return peak
 
 
-def _layers_backward(
-    runs: tuple[Run, ...], ends: TailTrace, shared: int, habit: Habit, start: int
-) -> int:
+def _layers_backward(runs: tuple[Run, ...], shared: int, habit: Habit, made: Gradients) -> int:
     """The most that is alive while the backward goes down through the layers.
 
     Within a run every layer below frees what it kept and leaves its weights' gradients, so the most
     is at one of the run's ends.
     """
     below = shared + sum(run.kept * run.count for run in runs)
-    made = ends.trace.gradients
-    pinned = peak = 0
+    pinned = peak = done_before = last = 0
     for run in reversed(runs):
         trace = run.trace
         if not trace.saved and not trace.gradients:
             continue
-        for done in (0, run.count - 1):
+        for done in sorted({0, min(1, run.count - 1), run.count - 1}):
             left = below - run.kept * (done + 1) + pinned + trace.pinned * done
             here = trace.rerun_backward if habit.checkpointing else trace.backward
             if habit.checkpointing:
@@ -188,12 +238,16 @@ def _layers_backward(
                 # is saved itself
                 inputs = run.kept - trace.pinned
                 here = max(here, trace.rerun_forward + inputs) + run.kept - trace.carried
-            gradients = start or made + done * trace.gradients
-            own = trace.gradients if start else 0
+            gradients = made.beside(
+                done_before + done * trace.gradients, trace.gradients if done else last
+            )
+            # those of other micro-batches are there already, and are added to in place
+            own = trace.gradients if made.accumulates and made.spread == 1 else 0
             peak = max(peak, left + here + gradients - own)
         below -= run.kept * run.count
-        made += trace.gradients * run.count
+        done_before += trace.gradients * run.count
         pinned += trace.pinned * run.count
+        last = trace.gradients
     return peak
 
 

@@ -28,6 +28,7 @@ TERMS: dict[str, Term] = {
     "communication": Term("Communication", Colour("#4a6670", "#8fb0ba")),
     "kv_cache": Term("KV cache", Colour("#0d7f6f", "#4fd0bd")),
     "gradients": Term("Gradients", Colour("#0d7f6f", "#4fd0bd")),
+    "whole_gradients": Term("Gradients to scatter", Colour("#3d7d73", "#86c7bc")),
     "activations": Term("Activations", Colour("#b07d12", "#e0b45c")),
     "recomputation": Term("Recomputation", Colour("#8c6d1f", "#c9a24e")),
     "dequantization": Term("Dequantization", Colour("#46708f", "#93bcd6")),
