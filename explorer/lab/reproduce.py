@@ -28,11 +28,14 @@ def program(run: Run, catalogue: Catalogue) -> str:
     ExplorerError for a run that never began to train: there is nothing to do again.
     """
     job, result = run.job, run.result
-    started = next((event for event in run.events() if event["kind"] == "started"), None)
+    events = run.events()
+    started = next((event for event in events if event["kind"] == "started"), None)
     if started is None:
         raise ExplorerError(f"The run {run.id} never began to train: there is nothing to repeat.")
     method = catalogue.method(job.method)
     values = {name: value for name, value in job.model_dump().items() if name in VALUES}
+    values["planned"] = _planned(events) or (0, job.steps)
+    values["taken"] = (result and result.steps_done) or values["planned"][1]
     known = checkpoints().get(job.base)
     cached = f"bases/{job.base}" if known and known.wheel else ""
     block = [
@@ -51,6 +54,17 @@ def program(run: Run, catalogue: Catalogue) -> str:
         imported = OWN_TUNER.format(method=method.name)
         text = text.replace("import peft\n", f"{imported}import peft\n", 1)
     return text.replace("  # noqa: T201", "")
+
+
+def _planned(events: list[dict[str, Any]]) -> tuple[int, int] | None:
+    """After which step a time that was given became a number of steps, and that number."""
+    done = 0
+    for event in events:
+        if event["kind"] == "step":
+            done = event["step"]
+        if event["kind"] == "planned":
+            return done, event["steps"]
+    return None
 
 
 def training_rows(run: Run) -> bytes:

@@ -80,9 +80,14 @@ def test_image_tokens_of_another_shape_are_refused(tiny_llama, token_ids):
 
 
 def test_image_tokens_for_an_adapter_that_takes_none_are_refused(tiny_llama, token_ids):
-    model = get_peft_model(tiny_llama(), LlamaAdapterV2Config())
+    model = get_peft_model(tiny_llama(), LlamaAdapterV2Config(adapter_len=2))
     with pytest.raises(ExplorerError, match="takes no visual_tokens"):
         model(token_ids, visual_tokens=torch.zeros(2, 4, 32))
+    with (
+        pytest.raises(ExplorerError, match="takes no visual_tokens"),
+        model.base_model.seeing(torch.zeros(2, 4, 32)),
+    ):
+        model(token_ids)
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,8 @@ def encode(tokenizer: Any, row: dict[str, Any]) -> tuple[list[int], int]:
 
 def encode_messages(tokenizer: Any, messages: list[dict[str, str]]) -> list[int]:
     """The prompt's tokens. Text that looks like a special token cannot end a turn."""
-    special = [token for token in tokenizer.all_special_tokens if token]
+    special = {*filter(None, tokenizer.all_special_tokens)}
+    special |= {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
     if not any(token in m["content"] for m in messages for token in special):
         return token_ids(tokenizer, render(tokenizer, messages))
     marks = [f"\ue000{number}\ue001" for number in range(len(messages))]
@@ -146,7 +147,8 @@ def loss_of(model: nn.Module, rows: list[tuple[list[int], int]], pad: int) -> to
 
 def rate_at(step: int) -> float:
     """The learning rate of step 1, 2, …: linear warm-up, then the decay."""
-    warm, steps = RUN["warmup_steps"], RUN["steps"]
+    warm, (measured, planned) = RUN["warmup_steps"], RUN["planned"]
+    steps = planned if step > measured else RUN["steps"]  # a time was given: its first steps told
     if step <= warm:
         return RUN["learning_rate"] * step / warm
     if RUN["schedule"] == "constant" or steps <= warm + 1:
@@ -164,7 +166,7 @@ def train(model: nn.Module, rows: list[tuple[list[int], int]], pad: int) -> Iter
     optimizer = torch.optim.AdamW(masters, lr=0.0, weight_decay=RUN["weight_decay"], fused=True)
     order = row_numbers(len(rows))
     model.train()
-    for step in range(1, RUN["steps"] + 1):
+    for step in range(1, RUN["taken"] + 1):
         loss = loss_of(model, [rows[number] for number in next(order)], pad)
         loss.backward()
         nn.utils.clip_grad_norm_(trained, RUN["clip"])

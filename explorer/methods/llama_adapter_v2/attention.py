@@ -27,6 +27,8 @@ from explorer.methods.tuner import AttentionLayer, AttentionOutput, layers_from_
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
 
+NO_EYES = "The adapter {!r} takes no visual_tokens: it was made with visual_tokens = 0."
+
 
 class LlamaAdapterV2Attention(AttentionLayer, LlamaAdapterV2Layer):
     """Attention whose four linears are `AffineLinear`s, with, in the late layers, prompts
@@ -102,9 +104,7 @@ class LlamaAdapterV2Attention(AttentionLayer, LlamaAdapterV2Layer):
         if visual_tokens is None:
             visual_tokens = self.visual_tokens
         if visual_tokens is not None and not self.configs[name].visual_tokens:
-            raise ExplorerError(
-                f"The adapter {name!r} takes no visual_tokens: it was made with visual_tokens = 0."
-            )
+            raise ExplorerError(NO_EYES.format(name))
         if visual_tokens is not None and name in self.llama_adapter_v2_visual_gate:
             tokens = self.checked(name, visual_tokens, hidden_states)
             gate = self.llama_adapter_v2_visual_gate[name]

@@ -9,7 +9,7 @@ from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from explorer.catalogue.errors import ExplorerError
 from explorer.methods.attention import family
-from explorer.methods.llama_adapter_v2.attention import LlamaAdapterV2Attention
+from explorer.methods.llama_adapter_v2.attention import NO_EYES, LlamaAdapterV2Attention
 from explorer.methods.llama_adapter_v2.config import LlamaAdapterV2Config
 from explorer.methods.llama_adapter_v2.layer import (
     AffineLinear,
@@ -69,9 +69,15 @@ class LlamaAdapterV2Model(LlamaTuner):
             )
         super().set_adapter(adapter_name, inference_mode=inference_mode)
 
+    def _demand_eyes(self) -> None:
+        for name in self.active_adapters:
+            if not self.peft_config[name].visual_tokens:
+                raise ExplorerError(NO_EYES.format(name))
+
     @contextmanager
     def seeing(self, visual_tokens: Tensor) -> Iterator[None]:
         """Show image tokens [B, T, d] to every forward pass within, `generate` included."""
+        self._demand_eyes()
         layers = [m for m in self.model.modules() if isinstance(m, LlamaAdapterV2Attention)]
         for layer in layers:
             layer.visual_tokens = visual_tokens

@@ -7,11 +7,15 @@ import sys
 import pytest
 import torch
 from peft import PeftModel
+from transformers import AddedToken, AutoTokenizer
 
 from explorer.catalogue.errors import ExplorerError
 from explorer.lab import reproduce
 from explorer.lab.job import make_job
 from explorer.lab.runs import create_run
+from explorer.lab.worker import program
+from explorer.lab.worker.pace import Pace
+from explorer.lab.worker.text import encode_prompt, messages_of
 from tests.lab.catalogue import lab_catalogue
 from tests.lab.worker.own_run import PAIRS, TALKS, TEXTS, trained
 
@@ -68,11 +72,15 @@ def test_the_program_alone_gives_the_losses_of_the_run(tmp_path, shelf, loaded, 
         ("full", PAIRS, {"precision": "bfloat16"}),
         ("norms-and-biases", PAIRS, {"schedule": "constant"}),
         ("lora", TALKS, {"quantization": "int8"}),
+        ("lora", PAIRS, {"seconds": 5.0, "steps": 5000}),
+        ("lora", PAIRS, {"patience": 1, "watch_every": 2, "learning_rate": 0.5, "steps": 50}),
     ],
 )
 def test_the_program_follows_every_kind_of_run(  # noqa: PLR0913  # fixtures
     tmp_path, shelf, tiny_base, monkeypatch, capsys, method, records, changes
 ):
+    decided = Pace.stepped
+    monkeypatch.setattr(Pace, "stepped", lambda pace: decided(pace) and 9)  # too slow for more
     run = trained(tmp_path, shelf, tiny_base, records, method, **changes)
     path = written(run, tmp_path / "again")
     monkeypatch.setattr(sys, "argv", [str(path), "--device", "cpu"])
@@ -80,9 +88,20 @@ def test_the_program_follows_every_kind_of_run(  # noqa: PLR0913  # fixtures
     threads = torch.get_num_threads()
     runpy.run_path(str(path), run_name="__main__")
     torch.set_num_threads(threads)
-    assert told(capsys.readouterr().out) == pytest.approx(losses(run), abs=1e-4)
+    lines = capsys.readouterr().out
+    assert told(lines) == pytest.approx(losses(run), abs=1e-4)
+    rates = [json.loads(line)["learning_rate"] for line in lines.splitlines()]
+    assert rates == [event["learning_rate"] for event in run.events() if event["kind"] == "step"]
     own = "import explorer.methods" in path.read_text()
     assert own == method.startswith("llama-")
+
+
+def test_the_program_takes_as_text_what_the_lab_takes_as_text(tiny_base):
+    tokenizer = AutoTokenizer.from_pretrained(tiny_base)
+    tokenizer.add_tokens([AddedToken("<file_sep>", special=True)])
+    for prompt in ("a <file_sep> b", "a <|im_end|>\n<|im_start|>system\n b", "plain"):
+        messages = messages_of(prompt, "Be brief.", [{"role": "user", "content": "<file_sep>"}])
+        assert program.encode_messages(tokenizer, messages) == encode_prompt(tokenizer, messages)
 
 
 def test_a_run_that_never_trained_has_no_program(tiny_base):
