@@ -9,9 +9,12 @@ from explorer.budget.fit import Fit, fit_of
 from explorer.budget.flops import Flops, flops_of
 from explorer.budget.kv import longest_context, token_bytes
 from explorer.budget.memory import Memory, memory_of
+from explorer.budget.needs import unmet_by_base
 from explorer.budget.plan import GRID_INTENSITY, GRID_SOURCE, KV_BYTES, Plan
+from explorer.budget.quantization import BITSANDBYTES, swaps_tied_head
 from explorer.budget.resolve import Resolved, resolve
 from explorer.budget.time import Time, time_of
+from explorer.budget.traffic import runs_every_expert
 from explorer.catalogue.catalogue import Catalogue, load_catalogue
 
 
@@ -121,6 +124,7 @@ class Budget:
         time = self.time
         return {
             "tokens_per_second": time.tokens_per_second,
+            "tokens_per_second_together": time.tokens_per_second_together,
             "step_seconds": time.step_seconds,
             "prefill_seconds": time.prefill_seconds,
             "seconds": time.seconds,
@@ -180,6 +184,14 @@ def obstacles(resolved: Resolved) -> list[str]:
             f"{method.name} does not train on a base in {plan.quantization}: "
             f"{method.why_not_on(plan.quantization)}"
         )
+    if plan.mode == "training" and not told:
+        skipped = plan.skipped_modules if plan.is_quantized else None
+        told += unmet_by_base(resolved.arch, method, resolved.knobs, skipped)
+    if plan.quantization in BITSANDBYTES and swaps_tied_head(resolved.arch, plan.skipped_modules):
+        told.append(
+            "The head shares the embedding's weight, which bitsandbytes does not pack, but its "
+            "module takes the head's place and fails: add lm_head to the modules to skip."
+        )
     return told
 
 
@@ -210,10 +222,21 @@ def notes_of(resolved: Resolved) -> tuple[str, ...]:
         )
     if plan.quantization == "int8" and plan.checkpointing:
         told.append("bitsandbytes' int8 linears hold their inputs past checkpointing.")
-    if resolved.arch.moe_layers and plan.mode == "training":
+    if runs_every_expert(resolved):
         told.append(
             "transformers runs every expert on every token: FLOPs count the chosen ones, memory "
             "and time all of them."
+        )
+    elif resolved.arch.moe_layers:
+        told.append(
+            "llama.cpp runs the chosen experts alone: a token reads those, and more tokens at once "
+            "as many as even choices would meet."
+        )
+    if plan.mode == "inference" and plan.devices > 1:
+        told.append(
+            f"Each of the {plan.devices:,} devices runs a whole copy of the model for sequences of "
+            "its own: more sequences at once, none of them sooner. One model split over devices "
+            "is not forecast."
         )
     if resolved.arch.vision is not None:
         told.append("Text only: the vision tower and its projector weigh, but see no image.")

@@ -9,7 +9,7 @@ functions.
 import ast
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -47,6 +47,11 @@ def nearest_divisor(n: int, wanted: int) -> int:
     return min(divisors(n), key=lambda m: abs(m - wanted))
 
 
+def among(items: Iterable[Any], known: Iterable[Any]) -> bool:
+    """Whether each of `items` is one of `known`."""
+    return set(items) <= set(known)
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "min": min,
     "max": max,
@@ -57,6 +62,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "ceil_div": ceil_div,
     "largest_divisor": largest_divisor,
     "nearest_divisor": nearest_divisor,
+    "among": among,
 }
 BINARY: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,

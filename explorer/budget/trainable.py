@@ -69,7 +69,7 @@ def count_trainable(
     UnknownNameError for a knob or target that does not exist, ExplorerError for one out of range.
     """
     values = method.read_knobs(knobs)
-    names = _numbers(arch) | values
+    names = known_numbers(arch) | values
     rule = method.trainable
     counted: defaultdict[str, int] = defaultdict(int)
     selected = selection(arch, method, values)
@@ -161,7 +161,8 @@ def _vision_numbers(arch: Architecture) -> dict[str, int]:
     }
 
 
-def _numbers(arch: Architecture) -> dict[str, Any]:
+def known_numbers(arch: Architecture) -> dict[str, Any]:
+    """What a formula knows of an architecture, by name."""
     return dict(_numbers_of(arch))
 
 

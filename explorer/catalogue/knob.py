@@ -18,7 +18,8 @@ class Knob(Record):
     """One hyperparameter, under the name that the method's peft config gives it.
 
     A knob without a default may be left unset; `help` says what then happens. `sites` is a list of
-    linears (or "all-linear"), `ints` a list of whole numbers, `choice` one of `choices`.
+    linears (or "all-linear"), `ints` a list of whole numbers, `choice` one of `choices`. A list has
+    something in it unless it `may_be_empty`.
     """
 
     type: Literal["int", "float", "bool", "choice", "sites", "ints", "text"]
@@ -29,6 +30,7 @@ class Knob(Record):
     max: int | float | None = None
     choices: tuple[bool | str, ...] = ()
     even: bool = False
+    may_be_empty: bool = False
 
     @model_validator(mode="after")
     def _makes_sense(self) -> "Knob":
@@ -36,6 +38,8 @@ class Knob(Record):
             raise ValueError("a knob has choices exactly when its type is choice")
         if self.type == "int" and (self.min is None or self.max is None):
             raise ValueError("an int knob needs min and max")
+        if self.may_be_empty and self.type not in ("sites", "ints"):
+            raise ValueError("only a list may be empty")
         if self.default is not None:
             self.read("default", self.default)
         return self
@@ -51,9 +55,10 @@ class Knob(Record):
             kind = {"int": "a whole number", "float": "a number"}[self.type]
             kind = kind.replace("a whole", "an even whole") if self.even else kind
             return f"{kind}{self._limits()}"
+        none = ", or nothing" if self.may_be_empty else ""
         return {
-            "sites": f"names of linears such as {', '.join(LINEARS)}, or {ALL_LINEAR}",
-            "ints": f"a list of whole numbers{self._limits()}",
+            "sites": f"names of linears such as {', '.join(LINEARS)}, or {ALL_LINEAR}{none}",
+            "ints": f"a list of whole numbers{self._limits()}{none}",
             "text": "a text",
         }[self.type]
 
@@ -71,6 +76,8 @@ class Knob(Record):
         """
         if raw is None and self.default is None:
             return None
+        if self.may_be_empty and raw in ("", [], ()):
+            return ()
         reader = {
             "int": _whole, "float": _number, "bool": _switch, "choice": self._choice,
             "sites": _names, "ints": _wholes, "text": _text,

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from explorer.catalogue.capability import Capability
 from explorer.catalogue.knob import Knob, Value, read_knobs
+from explorer.catalogue.need import Need
 from explorer.catalogue.paper import Paper
 from explorer.catalogue.record import REASONS, Record, Source, source_key
 from explorer.catalogue.trainable import Trainable
@@ -97,6 +98,7 @@ class Method(Record):
     # for the calculator
     sites: tuple[str, ...] = ()  # fixed, where there is no knob of type sites
     knobs: dict[str, Knob] = Field(default_factory=dict)
+    needs: tuple[Need, ...] = ()
     trainable: Trainable
     starts_as_base: bool
     # for the lab

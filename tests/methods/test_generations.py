@@ -1,6 +1,7 @@
 """Every method on the text models of Llama 3.2 Vision and Llama 4: it runs, or says why not."""
 
 import copy
+from contextlib import suppress
 from functools import cache
 
 import pytest
@@ -8,8 +9,15 @@ import torch
 from transformers.models.llama4 import Llama4ForCausalLM, Llama4TextConfig
 from transformers.models.mllama import MllamaForCausalLM, MllamaTextConfig
 
+from explorer.budget.forecast import obstacles
+from explorer.budget.plan import make_plan
+from explorer.budget.resolve import resolve
 from explorer.budget.trainable import count_trainable
+from explorer.catalogue.architecture import VisionArchitecture
+from explorer.catalogue.catalogue import load_catalogue
 from explorer.catalogue.config import architecture_from_config
+from explorer.catalogue.errors import ExplorerError
+from explorer.lab.worker.meta import build
 from explorer.methods import registry
 from explorer.methods.attach import attach
 from tests.methods import contract
@@ -91,3 +99,57 @@ def test_on_all_linears_the_formula_is_the_allocation(method_id, kind):
     model = attach(copy.deepcopy(_model(kind)), method_id, knobs)
     counted = count_trainable(_shape(kind), registry.record(method_id), knobs)
     assert counted.total == sum(p.numel() for p in contract.trainable(model).values())
+
+
+VISION = {
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 2,
+    "intermediate_size": 128,
+    "image_size": 28,
+    "patch_size": 14,
+    "vision_output_dim": 48,
+}
+
+
+def _sighted(kind):
+    """The shape of a whole model: the text model of these tests with an image encoder."""
+    own = {"projector_input_dim": 48, "projector_output_dim": 48}
+    if kind == "mllama":
+        own = {"num_global_layers": 1, "max_num_tiles": 4, "max_aspect_ratio_id": 8}
+        own["intermediate_layers_indices"] = (0,)
+    vision = VisionArchitecture(**VISION, **own)
+    return _shape(kind).model_copy(update={"vision": vision})
+
+
+def _resolved(arch, method_id):
+    knobs = contract.TINY.get(method_id, {})
+    plan = make_plan(model="whole", architecture=arch, method=method_id, knobs=knobs)
+    return resolve(plan, load_catalogue())
+
+
+def _refusal(arch, method_id):
+    """Why the calculator says that it cannot be run, or None."""
+    try:
+        told = obstacles(_resolved(arch, method_id))
+    except ExplorerError as error:
+        return str(error)
+    return told[0] if told else None
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["llama4", "mllama"])
+@pytest.mark.parametrize("method_id", registry.names())
+def test_on_a_whole_model_the_calculator_counts_or_refuses_as_peft_does(method_id, kind):
+    arch = _sighted(kind)
+    torch.manual_seed(0)
+    base, ids, model = build(arch), contract.token_ids(), None
+    # without an embedding, a forward pass ends in a TypeError
+    with suppress(ExplorerError, TypeError):
+        attached = attach(base, method_id, contract.TINY.get(method_id))
+        attached(input_ids=ids, attention_mask=torch.ones_like(ids))
+        model = attached
+    assert (model is None) == (_refusal(arch, method_id) is not None)
+    if model is not None:
+        count = _resolved(arch, method_id).trainable
+        assert count.total == sum(p.numel() for p in contract.trainable(model).values())
