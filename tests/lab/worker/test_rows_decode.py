@@ -366,3 +366,25 @@ def test_a_column_that_overflows_is_named_instead_of_told_as_numbers(base, token
             parameter.data.fill_(3e38)
     with pytest.raises(NoNumberError, match=r"'lora' gives no numbers at token 1"):
         answers([Column("b", base), huge], Request(text().tolist()), tokenizer)
+
+
+def test_a_column_with_a_long_prompt_does_not_cut_the_others_short(base, tokenizer):
+    positions = base.config.max_position_embeddings
+    own = ([5] * (positions - 4), [5, 6, 7])
+    request = Request((), Sampling(max_new_tokens=20), own=own)
+    together = list(decode([Column("a", base), Column("b", base)], request, tokenizer))
+    tokens = {event.column: event.tokens for event in together if isinstance(event, Finished)}
+    alone = Request(own[1], Sampling(max_new_tokens=20))
+    expected = [e.token_id for e in decode([Column("b", base)], alone, tokenizer)
+                if isinstance(e, Token)]  # fmt: skip
+    assert tokens[0] <= 4
+    assert tokens[1] == len(expected) > 4
+    assert [e.token_id for e in together if isinstance(e, Token) and e.column == 1] == expected
+
+
+@pytest.mark.parametrize("temperature", [5e-324, 1e-39, 1e-12])
+@pytest.mark.parametrize("limits", [{}, {"top_p": 0.9}, {"top_k": 5}])
+def test_the_smallest_temperature_is_greedy(temperature, limits):
+    logits = torch.randn(4, 600) * 5
+    chosen = draw(logits, Sampling(temperature=temperature, **limits), 0.7)
+    assert torch.equal(chosen, logits.argmax(dim=-1))

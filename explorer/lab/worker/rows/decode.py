@@ -93,12 +93,9 @@ def decode(
     overflow.
     """
     lanes = make_lanes(columns)
-    lengths = [len(request.prompt_of(place)) for place in range(len(columns))]
-    rooms = (_room(lane.base, length) for lane in lanes for length in lengths)
-    limit = min(*rooms, request.sampling.max_new_tokens)
     draws = Draws(request.seed)
     names = [column.name for column in columns]
-    answers = [_LaneAnswer(lane, request, draws, limit, tokenizer, names) for lane in lanes]
+    answers = [_LaneAnswer(lane, request, draws, tokenizer, names) for lane in lanes]
     total = sum(answer.prompt_ids.shape[-1] for answer in answers)
     read = 0
     for answer in answers:
@@ -139,15 +136,16 @@ class _LaneAnswer:
         lane: Lane,
         request: Request,
         draws: Draws,
-        limit: int,
         tokenizer: PreTrainedTokenizerBase,
         names: Sequence[str],
     ) -> None:
-        self.lane, self.request, self.limit = lane, request, limit
+        self.lane, self.request = lane, request
         self.names = names
         self.ends = end_tokens(lane.base, tokenizer)
         device = lane.base.device
         prompts = [torch.tensor(request.prompt_of(place), device=device) for place in lane.columns]
+        most = request.sampling.max_new_tokens
+        self.limits = [min(most, _room(lane.base, len(prompt))) for prompt in prompts]
         self.prompt_ids, self.padding = left_padded(prompts)  # [M], or [B, M] with padding
         vocabulary = lane.base.get_output_embeddings().weight.shape[0]
         self.chooser = Chooser(request.sampling, draws, prompts, vocabulary)
@@ -160,7 +158,7 @@ class _LaneAnswer:
         """Read the prompt; yields the number of tokens of each chunk."""
         chunk, done = self.request.chunk, 0
         runner = self.lane.runner
-        for logits in runner.prefill(self.prompt_ids, self.limit, chunk, self.padding):
+        for logits in runner.prefill(self.prompt_ids, max(self.limits), chunk, self.padding):
             self.logits = logits
             yield min(chunk, self.prompt_ids.shape[-1] - done)
             done += chunk
@@ -187,7 +185,7 @@ class _LaneAnswer:
             ended = token_id in self.ends
             text = "" if ended else stream.add(token_id)
             reason = "end" if ended else "stop" if stream.stopped else None
-            if reason is None and self.counts >= self.limit:
+            if reason is None and self.counts >= self.limits[row]:
                 reason = "length"
             if reason:
                 text += stream.finish()
@@ -223,5 +221,6 @@ class _LaneAnswer:
         self.lane.keep(rows)
         self.chooser.keep(rows)
         self.streams = [self.streams[row] for row in rows]
+        self.limits = [self.limits[row] for row in rows]
         self.chosen = self.chosen[rows]
         self.logits = None

@@ -10,6 +10,7 @@ from torch import Tensor
 from explorer.catalogue.errors import ExplorerError
 
 LIKELY = 512  # tokens that are sorted at first; more only where these do not reach top_p
+COLDEST = 1e-9  # below it a temperature is as good as 0, and soon no number of float32
 
 
 class SamplingError(ExplorerError):
@@ -105,7 +106,9 @@ def draw(logits: Tensor, sampling: Sampling, uniform: float) -> Tensor:
 
     Likelier tokens come first where top_k or top_p order them. logits [n, V], result [n].
     """
-    logits = logits / sampling.temperature
+    # from the likeliest down, so that no temperature, however small, makes an infinite number
+    logits = logits - logits.amax(dim=-1, keepdim=True)
+    logits = logits / max(sampling.temperature, COLDEST)
     limited = 0 < sampling.top_k < logits.shape[-1]
     if not limited and sampling.top_p >= 1:
         return _pass(torch.softmax(logits, dim=-1), uniform)
