@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 from explorer.budget.kv import cached_layers
 from explorer.budget.memory import setting_of, tail_of
+from explorer.budget.params import expert_parameters
 from explorer.budget.resolve import Resolved
 from explorer.budget.sites import all_sites
 from explorer.budget.step import Habit, layer_runs, simulate
 from explorer.budget.trace import Trace
+from explorer.budget.traffic import runs_every_expert
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class Flops:
     In training `forward`, `backward` and `recompute` are those of one micro-batch on one device,
     `per_token` their sum a token and `total` those of the plan's tokens. In inference `forward` is
     the prompt's, `per_token` one generated token's at the full context, `total` a whole answer's.
-    `idle` is what transformers spends besides on experts that a token was not sent to.
+    `idle` is what transformers spends besides on experts that a token was not sent to (in inference
+    while it reads the prompt).
     """
 
     forward: int
@@ -86,7 +89,7 @@ def _inference(resolved: Resolved) -> Flops:
         backward=0,
         recompute=0,
         attention=plan.batch * _attention(resolved, prompt) * prompt,
-        idle=0,
+        idle=plan.batch * prompt * idle_of_token(resolved),
         per_token=float(token),
         total=float(prefill + plan.batch * answer * middle),
     )
@@ -100,15 +103,26 @@ def _attention(resolved: Resolved, context: int) -> int:
     return 4 * arch.q_dim * (whole * context + chunked * near)
 
 
+def idle_of_token(resolved: Resolved) -> int:
+    """Operations for a generated token in experts that it was not sent to, where these run."""
+    arch = resolved.arch
+    if not runs_every_expert(resolved):
+        return 0
+    others = (arch.num_local_experts or 0) - (arch.num_experts_per_tok or 0)
+    return 2 * len(arch.moe_layers) * others * expert_parameters(arch)
+
+
 def text_weights(resolved: Resolved) -> int:
-    """Weights that one token of text is multiplied with, head and embedding left out."""
+    """Weights that one token of text is multiplied with, head and embedding left out.
+
+    Without an image transformers skips Mllama's cross-attention layers, their MLPs as well.
+    """
     arch = resolved.arch
     own = sum(
         site.weight
         for site in all_sites(arch)
         if site.layer is not None
         and not site.in_vision
-        and not site.component.startswith("cross_attention")
+        and site.layer not in arch.cross_attention_layers
     )
-    experts = 3 * arch.hidden_size * arch.intermediate_size * (arch.num_experts_per_tok or 0)
-    return own + len(arch.moe_layers) * experts
+    return own + len(arch.moe_layers) * (arch.num_experts_per_tok or 0) * expert_parameters(arch)

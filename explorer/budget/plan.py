@@ -121,6 +121,11 @@ class Plan(Record):
             raise ValueError("double_quantization needs quantization nf4 or fp4")
         if self.sharding != "none" and self.devices == 1:
             raise ValueError(f"sharding = {self.sharding} needs more than one device")
+        if self.sharding != "none" and self.mode == "inference":
+            raise ValueError(
+                f"sharding = {self.sharding} is for training: in inference every device runs a "
+                "copy, so that it takes none"
+            )
         if self.loss_positions is not None and self.loss_positions > self.length:
             raise ValueError(
                 f"loss_positions = {self.loss_positions} is more than length = {self.length}"

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from explorer.budget.exchange import NONE, Exchange, exchange_of
-from explorer.budget.flops import Flops, text_weights
+from explorer.budget.flops import Flops, idle_of_token
 from explorer.budget.kv import cache_bytes
 from explorer.budget.memory import Memory
 from explorer.budget.plan import KV_BYTES
 from explorer.budget.quantization import FOUR_BIT
 from explorer.budget.resolve import Resolved
+from explorer.budget.traffic import read_bytes
 from explorer.catalogue.hardware import Hardware
 
 # Of the data sheets' rates, what is reached. Arithmetic: Meta reports 38 to 43 % for Llama 3.1 405B
@@ -33,7 +34,8 @@ class Time:
 
     `bound` says which roof is the lowest: "arithmetic", "memory bandwidth", "kernel launches", or
     "exchange" where several devices wait for each other longest. In inference `tokens_per_second`
-    are those that one sequence gets, `seconds` a whole answer's.
+    are those that one sequence gets, `seconds` a whole answer's: several devices run a copy of the
+    model each, and `tokens_per_second_together` are those of all sequences on all of them.
     """
 
     tokens_per_second: float | None
@@ -48,6 +50,7 @@ class Time:
     prefill_seconds: float | None = None
     note: str | None = None
     exchange: Exchange = NONE
+    tokens_per_second_together: float | None = None
 
     @property
     def hours(self) -> float | None:
@@ -88,7 +91,9 @@ def _training(resolved: Resolved, flops: Flops, memory: Memory, rate: float) -> 
     bandwidth = resolved.hardware.memory_bandwidth.value or 1.0
     roofs = {
         "arithmetic": arithmetic,
-        "memory bandwidth": memory.terms["weights"] * passes / (bandwidth * BANDWIDTH_EFFICIENCY),
+        "memory bandwidth": read_bytes(resolved, memory, plan.batch * plan.length)
+        * passes
+        / (bandwidth * BANDWIDTH_EFFICIENCY),
         "kernel launches": _launches(resolved, LAUNCH_TRAINING),
     }
     bound = max(roofs, key=lambda name: roofs[name])
@@ -98,6 +103,7 @@ def _training(resolved: Resolved, flops: Flops, memory: Memory, rate: float) -> 
     return _priced(
         resolved,
         tokens_per_second=plan.tokens_per_step / step,
+        tokens_per_second_together=plan.tokens_per_step / step,
         seconds=plan.tokens / plan.tokens_per_step * step,
         step_seconds=step,
         efficiency=efficiency,
@@ -109,23 +115,24 @@ def _training(resolved: Resolved, flops: Flops, memory: Memory, rate: float) -> 
 def _inference(resolved: Resolved, flops: Flops, memory: Memory, rate: float) -> Time:
     plan, arch = resolved.plan, resolved.arch
     efficiency = plan.efficiency or BANDWIDTH_EFFICIENCY
-    bandwidth = (resolved.hardware.memory_bandwidth.value or 1.0) * efficiency * plan.devices
-    arithmetic = rate * TRAINING_EFFICIENCY * plan.devices
-    read = memory.terms["weights"] * text_weights(resolved) / resolved.params.total
+    bandwidth = (resolved.hardware.memory_bandwidth.value or 1.0) * efficiency
+    arithmetic = rate * TRAINING_EFFICIENCY
     prompt = plan.prompt_length
     middle = (prompt + plan.length) // 2
     cached = cache_bytes(arch, middle, plan.batch, KV_BYTES[plan.kv_dtype])
     launches = _launches(resolved, LAUNCH_FORWARD)
     roofs = {
-        "arithmetic": plan.batch * flops.per_token / arithmetic,
-        "memory bandwidth": (read + cached) / bandwidth,
+        "arithmetic": plan.batch * (flops.per_token + idle_of_token(resolved)) / arithmetic,
+        "memory bandwidth": (read_bytes(resolved, memory, plan.batch) + cached) / bandwidth,
         "kernel launches": launches,
     }
     bound = max(roofs, key=lambda name: roofs[name])
-    prefill = max(flops.forward / arithmetic, read / bandwidth, launches)
+    read = read_bytes(resolved, memory, plan.batch * prompt)
+    prefill = max((flops.forward + flops.idle) / arithmetic, read / bandwidth, launches)
     return _priced(
         resolved,
         tokens_per_second=1 / roofs[bound],
+        tokens_per_second_together=plan.devices * plan.batch / roofs[bound],
         seconds=prefill + max(plan.length - prompt, 1) * roofs[bound],
         step_seconds=roofs[bound],
         efficiency=efficiency,
@@ -142,7 +149,8 @@ def _launches(resolved: Resolved, a_layer: dict[str, float]) -> float:
     kind = "4bit" if plan.quantization in FOUR_BIT else plan.quantization
     if plan.double_quantization:
         kind += " double"
-    return a_layer.get(kind, LAUNCH_GGUF) * resolved.arch.num_hidden_layers
+    # without an image, Mllama's other layers are skipped
+    return a_layer.get(kind, LAUNCH_GGUF) * len(resolved.arch.self_attention_layers)
 
 
 def _priced(resolved: Resolved, **known: float | str | Exchange | None) -> Time:

@@ -38,8 +38,10 @@ def _time(time: dict[str, Any]) -> list[str]:
     if time["hours"] is None:
         return [f"no time: {time['note']}"]
     cost = "" if time["cost_usd"] is None else f", ${time['cost_usd']:,.2f}"
-    speed = f"{time['tokens_per_second']:,.0f} tokens a second (bound by {time['bound']})"
-    lines = [f"{speed}, {time['hours']:,.2f} hours{cost}"]
+    speed = f"{time['tokens_per_second']:,.0f} tokens a second"
+    if time["tokens_per_second_together"] > time["tokens_per_second"]:
+        speed += f" for each sequence, {time['tokens_per_second_together']:,.0f} together"
+    lines = [f"{speed} (bound by {time['bound']}), {_long(time['seconds'])}{cost}"]
     exchange = time["exchange"]
     if exchange is not None:
         lines.append(
@@ -48,6 +50,10 @@ def _time(time: dict[str, Any]) -> list[str]:
             f"{exchange['exposed_seconds']:.3g} s of them exposed: {exchange['note']}"
         )
     return lines
+
+
+def _long(seconds: float) -> str:
+    return f"{seconds / 3600:,.2f} hours" if seconds >= 360 else f"{seconds:,.3g} seconds"
 
 
 def comparisons_text(rows: list[dict[str, Any]]) -> str:

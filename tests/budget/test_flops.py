@@ -8,7 +8,7 @@ from explorer.budget.flops import text_weights
 from explorer.budget.forecast import forecast
 from explorer.budget.plan import make_plan
 from explorer.catalogue.catalogue import load_catalogue
-from tests.budget.stepping import llama_4, small, small_budget, step_of
+from tests.budget.stepping import llama_4, mllama, small, small_budget, step_of
 
 CASES = [
     {"method": "full"},
@@ -101,6 +101,27 @@ def test_a_forward_of_inference_is_what_torch_counts():
     with torch.no_grad(), counter() as forward:
         model(ids, use_cache=False, logits_to_keep=1)
     assert budget.flops.forward == pytest.approx(forward.get_total_flops(), rel=0.01)
+
+
+@pytest.mark.parametrize("arch", [mllama(), llama_4()], ids=lambda arch: arch.model_type)
+def test_a_forward_of_inference_in_other_families_is_what_torch_counts(arch):
+    case = plain({"mode": "inference", "method": "full", "length": 48, "prompt": 48, "batch": 2})
+    flops = small_budget(arch, **case).flops
+    model = step_of(small_budget(arch, **plain({"method": "full"}))).model
+    ids = torch.ones(2, 48, dtype=torch.long)
+    with torch.no_grad(), counter() as forward:
+        model(ids, use_cache=False, logits_to_keep=1)
+    assert flops.forward + flops.idle == pytest.approx(forward.get_total_flops(), rel=0.01)
+    assert (flops.idle > 0) == arch.is_moe
+
+
+def test_without_an_image_llama_3_2_vision_costs_a_token_what_llama_3_1_does():
+    values = {"mode": "inference", "length": 2048}
+    seeing, reading = (
+        forecast(make_plan(model=model, **values), load_catalogue()).flops.per_token
+        for model in ("llama-3.2-11b-vision", "llama-3.1-8b")
+    )
+    assert seeing == reading
 
 
 def test_a_token_costs_twice_the_weights_it_meets():

@@ -9,6 +9,7 @@ from transformers.integrations.bitsandbytes import replace_with_bnb_linear
 from transformers.quantizers.base import get_keys_to_not_convert
 
 from explorer.budget.gguf import gguf_parts
+from explorer.budget.params import count_parameters
 from explorer.budget.quantization import (
     BLOCK_SIZES,
     Quantization,
@@ -19,8 +20,9 @@ from explorer.budget.quantization import (
 )
 from explorer.budget.sites import all_sites
 from explorer.catalogue.catalogue import load_catalogue
+from explorer.catalogue.errors import UnknownNameError
 from tests.budget.meta import build, meta_model
-from tests.budget.stepping import small
+from tests.budget.stepping import small, small_budget
 
 HEAD = ("lm_head",)
 MODELS = {
@@ -90,6 +92,23 @@ def test_the_modules_that_are_quantized_are_those_that_transformers_replaces(mod
     assert {site.path for site in all_sites(arch) if is_quantized(site, HEAD)} == real
 
 
+def loaded(folder, **settings):
+    """The model of a folder as transformers loads it, and the bytes that it holds."""
+    model = LlamaForCausalLM.from_pretrained(
+        folder, quantization_config=BitsAndBytesConfig(**settings), dtype=torch.bfloat16
+    )
+    held = sum(tensor.nbytes for tensor in {id(p): p for p in model.parameters()}.values())
+    for module in model.modules():
+        state = getattr(module.weight, "quant_state", None) if hasattr(module, "weight") else None
+        if state is not None:
+            held += state.absmax.nbytes + state.code.nbytes
+            if state.nested:
+                held += state.offset.nbytes + state.state2.absmax.nbytes + state.state2.code.nbytes
+        elif isinstance(module, bnb.nn.Linear8bitLt) and hasattr(module.weight, "SCB"):
+            held += module.weight.SCB.nbytes
+    return model, held
+
+
 @pytest.mark.parametrize(
     ("settings", "ours"),
     [
@@ -107,19 +126,75 @@ def test_the_modules_that_are_quantized_are_those_that_transformers_replaces(mod
 def test_a_model_that_transformers_loads_weighs_what_is_forecast(tmp_path, settings, ours):
     arch = small(tie_word_embeddings=True)
     build(arch).to(torch.bfloat16).save_pretrained(tmp_path)
-    model = LlamaForCausalLM.from_pretrained(
-        tmp_path, quantization_config=BitsAndBytesConfig(**settings), dtype=torch.bfloat16
+    assert weight_bytes(arch, ours).total == loaded(tmp_path, **settings)[1]
+
+
+# A path's end, a module that it leads through, and what is neither.
+SKIPPED = [
+    (),
+    ("q_proj",),
+    ("lm_head", "down_proj"),
+    ("proj",),
+    ("model.layers.1",),
+    ("model.layers.1.mlp", "k_proj"),
+]
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("skipped", SKIPPED, ids=str)
+@pytest.mark.parametrize("kind", ["nf4", "int8"])
+def test_modules_to_skip_are_those_that_transformers_leaves_alone(tmp_path, kind, skipped, tied):
+    arch = small(tie_word_embeddings=tied)
+    build(arch).to(torch.bfloat16).save_pretrained(tmp_path)
+    settings = {"load_in_8bit": True}
+    if kind == "nf4":
+        settings = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}
+    model, held = loaded(tmp_path, llm_int8_skip_modules=list(skipped), **settings)
+    assert weight_bytes(arch, Quantization(kind, skipped=skipped)).total == held
+    if tied:
+        assert isinstance(model.lm_head, bnb.nn.Linear4bit | bnb.nn.Linear8bitLt) == (
+            "lm_head" not in skipped
+        )
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_tied_head_that_is_not_skipped_cannot_be_run(tmp_path):
+    arch = small(tie_word_embeddings=True)
+    build(arch).to(torch.bfloat16).save_pretrained(tmp_path)
+    model, _ = loaded(tmp_path, load_in_4bit=True, llm_int8_skip_modules=["q_proj"])
+    with pytest.raises(AssertionError):
+        model(torch.ones(1, 4, dtype=torch.long))
+    for skipped, runs in ((("q_proj",), False), (("q_proj", "lm_head"), True)):
+        budget = small_budget(arch, method="lora", quantization="fp4", skipped_modules=skipped)
+        assert any("add lm_head" in why for why in budget.obstacles) != runs
+    untied = small_budget(small(), method="lora", quantization="fp4", skipped_modules=("q_proj",))
+    assert not untied.obstacles
+
+
+@pytest.mark.parametrize(("name", "nearest"), [("q_porj", "q_proj"), ("layers.0", "")])
+def test_a_module_to_skip_that_there_is_not_is_refused(name, nearest):
+    with pytest.raises(UnknownNameError, match=f"no module to skip '{name}'.*{nearest}"):
+        small_budget(small(), method="lora", quantization="nf4", skipped_modules=("lm_head", name))
+    small_budget(small(), method="lora", quantization="none", skipped_modules=(name,))
+
+
+PLACES = ["llama-3.2-1b", "llama-3-8b", "llama-3.2-11b-vision", "llama-4-scout-17b-16e"]
+
+
+@pytest.mark.parametrize("kind", ["none", "nf4", "int8", "gguf-q8_0", "gguf-q4_k_m", "gguf-q2_k"])
+@pytest.mark.parametrize("model", PLACES)
+def test_places_add_up_to_the_whole(model, kind):
+    found = weight_bytes(MODELS[model], Quantization(kind))
+    placed = sum(found.layers) + sum(found.experts) + found.ends
+    images = sum(
+        numbers
+        for part, numbers in count_parameters(MODELS[model]).by_component.items()
+        if part.startswith(("vision", "projector"))
     )
-    held = sum(tensor.nbytes for tensor in {id(p): p for p in model.parameters()}.values())
-    for module in model.modules():
-        if isinstance(module, bnb.nn.Linear4bit):
-            state = module.weight.quant_state
-            held += state.absmax.nbytes + state.code.nbytes
-            if state.nested:
-                held += state.offset.nbytes + state.state2.absmax.nbytes + state.state2.code.nbytes
-        elif isinstance(module, bnb.nn.Linear8bitLt):
-            held += module.weight.SCB.nbytes
-    assert weight_bytes(arch, ours).total == held
+    if kind == "none" or not images:
+        assert found.total - placed == 2 * images
+    else:
+        assert 0 < found.total - placed < 4 * images
 
 
 # transformers and bitsandbytes, each layer shape quantized once and written down

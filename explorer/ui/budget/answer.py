@@ -71,7 +71,8 @@ def _plan_words(case: Case) -> Iterator[Markup | str]:
         yield f" · {OPTIMIZER_NAMES[plan.optimizer]}"
         yield " · checkpointing" if plan.checkpointing else ""
     if plan.devices > 1:
-        yield f" · {plan.devices:,} devices, {plan.sharding}"
+        how = plan.sharding if case.trains else "a copy on each"
+        yield f" · {plan.devices:,} devices, {how}"
 
 
 def knob_words(case: Case) -> str:

@@ -65,6 +65,8 @@ def read_plan(catalogue: Catalogue, given: Mapping[str, Any]) -> Plan:
     values = _with_recipe(values, method, hardware)
     if values.get("quantization") not in ("nf4", "fp4"):
         values["double_quantization"] = False
+    if values.get("mode") == "inference":  # every device runs a copy
+        values.pop("sharding", None)
     text = str(given.get("config") or "").strip()
     if text:
         values |= {"architecture": architecture_from_text(text), "model": OWN_CONFIG}

@@ -31,6 +31,7 @@ TRAINING_FLOPS = {
 INFERENCE_FLOPS = {
     "forward": "reading the prompt",
     "attention": "of these, scores and weighted values",
+    "idle": "besides: experts that a token was not sent to, which transformers runs as well",
     "per_token": "writing one token at the full context",
     "total": "a whole answer",
 }
@@ -80,6 +81,9 @@ def _time_rows(case: Case, time: Time) -> Iterator[tuple[str, str, str]]:
         yield "Reading the prompt", duration(time.prefill_seconds), f"{plan.batch:,} × {prompt:,}"
         each = f"{time.tokens_per_second or 0:,.4g} tokens a second, each sequence"
         yield "Writing", each, "weights and half of the cache read for each token"
+        if plan.batch * plan.devices > 1:
+            together = f"{time.tokens_per_second_together or 0:,.4g} tokens a second"
+            yield "Together", together, f"{_counted(plan.batch * plan.devices, 'sequence')} at once"
         yield "The answer", duration(time.seconds), f"{plan.length - prompt:,} tokens after it"
     hours = time.device_hours or 0
     yield "Device hours", f"{hours:,.4g} h", _counted(plan.devices, "device")
