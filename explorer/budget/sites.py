@@ -61,6 +61,7 @@ def matching(
 ) -> tuple[Site, ...]:
     """The sites that peft would adapt for these `target_modules` (and `layers_to_transform`).
 
+    A target that is a whole path (`lm_head` of a model of text) is adapted whatever the layers are.
     Raises UnknownNameError for a target that this architecture does not have.
     """
     wanted = tuple(dict.fromkeys(targets))
@@ -72,7 +73,7 @@ def matching(
             raise unknown("target module", target, {site.name for site in known})
     for site in known:
         if any(_selects(target, site) for target in wanted) and (
-            kept is None or site.layer in kept
+            kept is None or site.layer in kept or site.path in wanted
         ):
             found.append(site)
     return tuple(found)

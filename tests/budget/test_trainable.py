@@ -20,7 +20,7 @@ from explorer.catalogue.errors import ExplorerError, UnknownNameError
 from explorer.catalogue.load import load_folder
 from explorer.catalogue.method import Method
 from explorer.methods import attach
-from tests.budget.meta import meta_model
+from tests.budget.meta import build, meta_model
 
 METHODS = load_folder(DATA / "methods", Method)
 LINEARS = (*ATTENTION, *MLP)
@@ -214,6 +214,29 @@ def test_llama_3_2_vision_has_as_many_norms_as_peft_finds():
     arch = load_catalogue().model("llama-3.2-11b-vision").architecture
     assert count_trainable(arch, METHODS["ln-tuning"]).total == 536_576
     assert count_trainable(arch, METHODS["norms-and-biases"]).total == 803_840
+
+
+LLAMA = SHAPES["llama"]
+
+
+# peft warns that the head is among the targets, or that it is tied
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("arch", [LLAMA, MLLAMA, LLAMA4], ids=["llama", "mllama", "llama4"])
+@pytest.mark.parametrize("layers", [(0,), (1, 3)])
+@pytest.mark.parametrize("targets", [("q_proj", "lm_head"), ("fc1", "q_proj", "o_proj")])
+def test_layers_select_in_both_towers_and_leave_the_head_to_its_name_as_in_peft(
+    arch, layers, targets
+):
+    targets = tuple(t for t in targets if arch.vision or t != "fc1")
+    knobs = {"r": 5, "target_modules": list(targets), "layers_to_transform": list(layers)}
+    assert count_trainable(arch, METHODS["lora"], knobs).total == peft_count(arch, **knobs)
+
+
+@pytest.mark.parametrize("para", [True, False])
+def test_a_rank_of_deft_above_the_width_is_capped_as_in_peft(para):
+    knobs = {"r": 50, "para": para, "target_modules": "q_proj,k_proj"}  # k_proj is 32 wide
+    real = trained(attach(build(LLAMA), "deft", knobs))
+    assert count_trainable(LLAMA, METHODS["deft"], knobs).total == real
 
 
 def test_mistakes_are_told_in_sentences():

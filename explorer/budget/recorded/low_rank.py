@@ -43,7 +43,7 @@ def delora(spot: Spot) -> Value:
 
 def deft(spot: Spot) -> Value:
     """What of y lies along P is taken away, and R x put in its place; all in float32."""
-    tokens, rank = spot.tokens, spot.number("r")
+    tokens, rank = spot.tokens, min(spot.number("r"), spot.d_out)
     y, wide = spot.tape.cast(spot.base(spot.x), spot.size, f"{spot.label}: output"), spot.wide()
     along = spot.trained("P", rank * spot.d_out)
     right = spot.tape.value(f"{spot.label}: projector", rank * spot.d_out, spot.size)
