@@ -199,6 +199,9 @@ class LlamaTuner(BaseTuner):
     def merge_adapter(self, *args: Any, **kwargs: Any) -> None:
         self._check_merge_allowed()
 
+    def unmerge_adapter(self) -> None:
+        raise ExplorerError(f"{self.method} merges nothing in place: there is nothing to unmerge.")
+
 
 def attention_names(model: nn.Module) -> list[str]:
     """The names of LLaMA's self-attention modules, adapted or not, from the first layer up."""

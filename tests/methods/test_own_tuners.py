@@ -354,3 +354,5 @@ def test_what_reads_the_input_cannot_be_merged(tiny_llama, method):
     for merge in (model.merge_and_unload, model.merge_adapter):
         with pytest.raises(ExplorerError, match="cannot be merged: what it adds depends"):
             merge()
+    with pytest.raises(ExplorerError, match="nothing to unmerge"):
+        model.unmerge_adapter()
