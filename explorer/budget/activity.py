@@ -127,7 +127,7 @@ def _prompt_attention(knobs: Mapping[str, Any]) -> Prompts:
 
 
 def _prompt_attention_of_peft(knobs: Mapping[str, Any]) -> Prompts:
-    return replace(_prompt_attention(knobs), own_queries=True)
+    return replace(_prompt_attention(knobs), own_queries=True, per_head=False)  # one gate
 
 
 def _extra_keys(knobs: Mapping[str, Any]) -> Prompts:

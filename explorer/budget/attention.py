@@ -130,7 +130,8 @@ class SelfAttention(Adapted):
         )
         weights = tape.softmax(scores, "prompt weights in float32")
         weights = tape.cast(weights, query.size, "prompt weights")
-        gated = tape.weigh(weights, size * shape.heads, "gated prompt weights")
+        gates = shape.heads if self.act.prompts and self.act.prompts.per_head else 1
+        gated = tape.weigh(weights, size * gates, "gated prompt weights")
         return tape.matmul(gated, values, (query.numbers, length), "prompt output")
 
     def _by_sequence(self, x: Value, times: int, label: str) -> Value:
@@ -145,7 +146,8 @@ class SelfAttention(Adapted):
         prompts = self.act.prompts
         assert prompts is not None
         down = tape.linear(x, shape.hidden, prompts.rank, "D x", size * shape.hidden * prompts.rank)
-        query = tape.linear(down, prompts.rank, shape.q_dim, "U D x", size * shape.q_dim)
+        up = size * shape.q_dim * prompts.rank
+        query = tape.linear(down, prompts.rank, shape.q_dim, "U D x", up)
         numbers = prompts.length * shape.q_dim
         prompt = tape.value("prompt", numbers, x.size)
         if x.size == size:  # the parameter itself, which is counted with the adapter
@@ -164,4 +166,4 @@ class SelfAttention(Adapted):
         weights = tape.softmax(scores, "prompt weights in float32")
         weights = tape.cast(weights, x.size, "prompt weights")
         extra = tape.matmul(weights, values, (query.numbers, prompts.length), "extra keys")
-        return tape.weigh(extra, size * shape.heads, "gated extra keys")
+        return tape.weigh(extra, size * heads, "gated extra keys")

@@ -6,13 +6,7 @@ from explorer.budget.forecast import Budget
 from explorer.budget.held import PER_MODEL, PER_NAME, PER_SITE
 from explorer.budget.kv import cached_layers
 from explorer.budget.memory import SHARDED, gathered_layers, setting_of, tail_of, trained_size
-from explorer.budget.optimizer import (
-    BLOCK_8BIT,
-    STATES,
-    optimizer_bytes,
-    state_formula,
-    state_size,
-)
+from explorer.budget.optimizer import optimizer_state
 from explorer.budget.plan import KV_BYTES
 from explorer.budget.quantization import FOUR_BIT
 from explorer.budget.shape import Setting
@@ -112,17 +106,10 @@ def _trained(budget: Budget) -> str:
 
 
 def _optimizer(budget: Budget) -> Written:
-    plan, count = budget.plan, budget.resolved.trainable.total
-    meaning = f"the states of {plan.optimizer}"
-    size = trained_size(budget.resolved)
-    if plan.optimizer == "adafactor":
-        numbers = optimizer_bytes(budget.resolved, size) // 4
-        return meaning, state_formula(plan, size), f"{numbers:,} · 4"
-    each = f"2 · (1 + 4 / {BLOCK_8BIT})"
-    if not plan.optimizer.endswith("8bit"):
-        states = STATES[plan.optimizer]
-        each = f"{states} · {state_size(plan, size) / max(states, 1):g}"
-    return meaning, f"trained · {state_formula(plan, size)}", f"{count:,} · {each}"
+    resolved, step = budget.resolved, budget.memory.step
+    assert step is not None  # a budget of training has one
+    state = optimizer_state(resolved, trained_size(resolved), step)
+    return f"the states of {budget.plan.optimizer}", state.formula, state.filled
 
 
 def _master(budget: Budget) -> Written:

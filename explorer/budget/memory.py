@@ -6,7 +6,7 @@ from explorer.budget.activity import IDLE
 from explorer.budget.held import held_bytes
 from explorer.budget.kv import cache_bytes
 from explorer.budget.layer import trace_layer
-from explorer.budget.optimizer import optimizer_bytes
+from explorer.budget.optimizer import optimizer_state
 from explorer.budget.plan import BYTES, KV_BYTES, Plan
 from explorer.budget.quantization import FOUR_BIT, Quantization, WeightBytes, ceil_div, weight_bytes
 from explorer.budget.resolve import Resolved
@@ -142,7 +142,7 @@ def _training(resolved: Resolved) -> Memory:
         "weights": weights.total,
         "adapter": 0 if resolved.trains_own_weights else gradients,
         "adapter_frozen": adapter_held(resolved),
-        "optimizer": optimizer_bytes(resolved, size),
+        "optimizer": optimizer_state(resolved, size, step).bytes,
         "master_copies": 4 * count if plan.master_weights and size < 4 else 0,
         "communication": _communication(resolved, weights, gradients),
     }

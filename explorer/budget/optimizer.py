@@ -1,11 +1,14 @@
 """What an optimizer keeps of every trained number."""
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from explorer.budget.activity import SiteAct, inner_name
 from explorer.budget.plan import BYTES, Plan
 from explorer.budget.resolve import Resolved
 from explorer.budget.sites import Site, all_sites
+from explorer.budget.step import StepBytes
 
 STATES = {
     "adamw": 2,
@@ -17,26 +20,82 @@ STATES = {
     "lion": 1,
 }
 BLOCK_8BIT = 256  # numbers that share a float32 scale in bitsandbytes' 8-bit states
+LEAST_8BIT = 4096  # numbers of a tensor from which bitsandbytes rounds its states (min_8bit_size)
+# bitsandbytes makes their states in float32 whatever trains.
+FLOAT32_STATES = ("paged-adamw", "lion")
 
 
-def state_size(plan: Plan, trained_size: int) -> float:
-    """Bytes of optimizer state a trained number; `trained_size` are those of the number itself."""
-    if plan.optimizer.endswith("8bit"):
-        return 2 * (1 + 4 / BLOCK_8BIT)
-    size = BYTES[plan.optimizer_dtype] if plan.optimizer_dtype else trained_size
-    if plan.optimizer.startswith("paged") or plan.master_weights:
-        size = 4  # bitsandbytes' own states, and those beside float32 copies, are float32
-    return float(STATES[plan.optimizer] * size)
+@dataclass(frozen=True)
+class OptimizerState:
+    """Bytes of an optimizer's states, how they come about, and the same with numbers."""
+
+    bytes: int
+    formula: str
+    filled: str
 
 
-def optimizer_bytes(resolved: Resolved, trained_size: int) -> int:
-    """Bytes of the optimizer's state for all that trains."""
+def optimizer_state(resolved: Resolved, trained_size: int, step: StepBytes) -> OptimizerState:
+    """The states for all that trains; `trained_size` are the bytes of a trained number."""
     plan, count = resolved.plan, resolved.trainable.total
-    if plan.optimizer != "adafactor":
-        return int(count * state_size(plan, trained_size))
-    matrices = list(_matrices(resolved))
-    rest = max(0, count - sum(rows * columns for rows, columns in matrices))
-    return 4 * (sum(rows + columns for rows, columns in matrices) + rest)
+    size = state_size(plan, trained_size)
+    if plan.optimizer.endswith("8bit"):
+        return _eight_bit(resolved, trained_size, step)
+    if plan.optimizer == "adafactor":
+        matrices = list(_matrices(resolved))
+        rest = max(0, count - sum(rows * columns for rows, columns in matrices))
+        numbers = sum(rows + columns for rows, columns in matrices) + rest
+        formula = "(rows + columns of each matrix + numbers of each vector) · bytes"
+        return OptimizerState(size * numbers, formula, f"{numbers:,} · {size}")
+    states = STATES[plan.optimizer]
+    return OptimizerState(
+        bytes=count * states * size,
+        formula=f"trained · {states} states · {size} bytes",
+        filled=f"{count:,} · {states} · {size}",
+    )
+
+
+def state_size(plan: Plan, trained_size: int) -> int:
+    """Bytes of a number of a state; 8-bit ones round larger tensors to one."""
+    if plan.optimizer_dtype and not plan.optimizer.startswith("paged"):
+        return int(BYTES[plan.optimizer_dtype])
+    if plan.optimizer in FLOAT32_STATES or plan.master_weights:
+        return 4
+    return trained_size  # torch makes them in the type of the gradient
+
+
+def _eight_bit(resolved: Resolved, trained_size: int, step: StepBytes) -> OptimizerState:
+    tensors = trained_tensors(resolved, trained_size, step)
+    large = {numbers: n for numbers, n in tensors.items() if numbers >= LEAST_8BIT}
+    rounded = sum(numbers * n for numbers, n in large.items())
+    scales = sum(-(-numbers // BLOCK_8BIT) * n for numbers, n in large.items())
+    rest = sum(numbers * n for numbers, n in tensors.items()) - rounded
+    return OptimizerState(
+        bytes=2 * (rounded + 4 * scales + 4 * rest),
+        formula=f"2 states · (1 byte and a float32 scale for {BLOCK_8BIT} in tensors of at least "
+        f"{LEAST_8BIT:,} numbers + 4 bytes in smaller ones)",
+        filled=f"2 · ({rounded:,} + {scales:,} · 4 + {rest:,} · 4)",
+    )
+
+
+def trained_tensors(resolved: Resolved, trained_size: int, step: StepBytes) -> Counter[int]:
+    """How many trained tensors there are of so many numbers.
+
+    What is part neither of a layer nor of the model's ends (a table of prompts or of tokens) counts
+    as one tensor.
+    """
+    count = resolved.trainable.total
+    if resolved.activity.virtual_keys:  # a table for all layers
+        return Counter({count: 1})
+    found: Counter[int] = Counter()
+    for run in step.runs:
+        for size in run.trace.trained:
+            found[size // trained_size] += run.count
+    for size in (*step.front.trained, *step.tail.trace.trained):
+        found[size // trained_size] += 1
+    rest = count - sum(numbers * n for numbers, n in found.items())
+    if rest > 0:
+        found[rest] += 1
+    return found
 
 
 def _matrices(resolved: Resolved) -> Iterator[tuple[int, int]]:
@@ -69,14 +128,3 @@ def _act_at(site: Site, resolved: Resolved) -> SiteAct | None:
         return None
     layer = acts.layers[site.layer]
     return SiteAct("own weight") if layer.everything else dict(layer.sites).get(inner_name(site))
-
-
-def state_formula(plan: Plan, trained_size: int) -> str:
-    """How the state comes about, in words."""
-    if plan.optimizer == "adafactor":
-        return "a float32 number for each row and each column of each matrix"
-    if plan.optimizer.endswith("8bit"):
-        return f"2 states · (1 byte + a float32 scale for {BLOCK_8BIT})"
-    size = state_size(plan, trained_size)
-    states = STATES[plan.optimizer]
-    return f"{states} states · {size / max(states, 1):g} bytes"

@@ -45,6 +45,7 @@ class StepBytes:
     buffers: int
     temporary: int
     runs: tuple[Run, ...]
+    front: Trace
     tail: TailTrace
     phases: dict[str, int] = field(default_factory=dict)
 
@@ -165,6 +166,7 @@ def simulate(
         buffers=_buffers(runs, setting),
         temporary=highest.trace.backward - highest.trace.total,
         runs=runs,
+        front=front,
         tail=ends,
         phases=phases,
     )

@@ -234,7 +234,7 @@ class Tape:
         held = self.kept | self.pinned
         for storage in held:
             labelled[storage.label] += storage.bytes
-        gradients = sum(node.weights for node in self.nodes)
+        trained = tuple(node.weights for node in self.nodes if node.weights)
         carried = source.storage.bytes if source is not None and source.storage in self.kept else 0
         backward = backward_peak(self.nodes, held, set(self.pinned), output)
         again = backward_peak(self.nodes, self.kept, set(), output) if self.pinned else backward
@@ -242,7 +242,8 @@ class Tape:
             saved=dict(labelled),
             forward=self.peak,
             backward=backward,
-            gradients=gradients,
+            gradients=sum(trained),
+            trained=trained,
             carried=carried,
             pinned=sum(storage.bytes for storage in self.pinned),
             rerun=self.kept_bytes,

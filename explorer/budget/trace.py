@@ -8,7 +8,8 @@ class Trace:
     """What one stretch of a model holds in training, in bytes.
 
     `saved` by label, from its forward to its backward; `forward` and `backward` the most that is
-    alive at once in them, what is saved included; `gradients` of its own trainable weights;
+    alive at once in them, what is saved included; `trained` the gradients of its own trainable
+    weights, each tensor's, and `gradients` of all of them;
     `carried` the part of `saved` that is the stretch's input itself; `pinned` what operations hold
     on to outside of autograd, so that neither checkpointing nor the backward lets go of it before
     the loss itself is gone. `rerun` is what is saved by a forward that checkpointing runs again,
@@ -24,6 +25,7 @@ class Trace:
     forward: int = 0
     backward: int = 0
     gradients: int = 0
+    trained: tuple[int, ...] = ()
     carried: int = 0
     pinned: int = 0
     rerun: int = 0

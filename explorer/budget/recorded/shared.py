@@ -37,8 +37,8 @@ def randlora(spot: Spot) -> Value:
     narrow, wider = sorted((spot.d_in, spot.d_out))
     bases = -(-narrow // rank)
     y, wide = spot.base(spot.x), spot.wide("randlora_dropout")
-    diagonals = spot.trained("λ and γ", bases * (rank + narrow))
-    small = spot.made([diagonals], bases * rank * narrow, "scaled bases")
+    diagonals = [spot.trained("λ", bases * rank), spot.trained("γ", bases * narrow)]
+    small = spot.made(diagonals, bases * rank * narrow, "scaled bases")
     large = spot.frozen("bases", bases * rank * wider)
     first, last = (small, large) if narrow == spot.d_in else (large, small)
     down = spot.product(wide, first, tokens * bases * rank, "first bases x")

@@ -116,9 +116,10 @@ def fourierft(spot: Spot) -> Value:
 def loha(spot: Spot) -> Value:
     """The product, number by number, of two products of low rank; built again in the backward."""
     rank, numbers = spot.number("r"), spot.d_in * spot.d_out
-    factors = spot.trained("four factors", 2 * rank * (spot.d_in + spot.d_out))
+    widths = (spot.d_out, spot.d_in, spot.d_out, spot.d_in)
+    factors = [spot.trained("factor", rank * width) for width in widths]
     weight = spot.tape.value(f"{spot.label}: weight of the adapter", numbers, spot.math)
-    weight = spot.tape.record(weight, [factors], scratch=2 * weight.bytes)
+    weight = spot.tape.record(weight, factors, scratch=2 * weight.bytes)
     return _beside(spot, weight)
 
 
