@@ -1,15 +1,19 @@
 """The bytes of the tensors that a method's adapter file holds, as peft 0.21 writes it."""
 
 from explorer.budget.formula import evaluate
-from explorer.budget.held import PER_NAME, held_bytes
+from explorer.budget.held import PER_NAME, buffer_bytes
 from explorer.budget.memory import trained_size
 from explorer.budget.plan import BYTES
 from explorer.budget.resolve import Resolved
 from explorer.budget.trainable import selection
 
 # Those whose frozen parts go into the file with what trains: once, or again at every linear.
-FROZEN_TOO = {"adamss", "delora", "pvera", "shira", "supertuning", "tinylora", "vera"}
+FROZEN_TOO = {
+    "adamss", "cartridge", "delora", "glora", "lora", "pvera", "shira", "supertuning", "tinylora",
+    "vera",
+}  # fmt: skip
 FROZEN_AT_EACH = {"randlora"}
+ENDS = {"embed_tokens", "lm_head"}  # written whole, base and all, where a target names them
 
 
 def adapter_file_bytes(resolved: Resolved) -> int:
@@ -17,12 +21,36 @@ def adapter_file_bytes(resolved: Resolved) -> int:
 
     A method that trains the model's own weights has no adapter: its file holds the model.
     """
-    method, arch, knobs = resolved.method, resolved.arch, resolved.knobs
-    size, stream = trained_size(resolved), int(BYTES[resolved.plan.parameter_dtype])
+    size = trained_size(resolved)
     if resolved.trains_own_weights:
         return resolved.params.total * size
+    return _prompt_bytes(resolved, size) or _adapter_bytes(resolved, size) + _ends_bytes(resolved)
+
+
+def _prompt_bytes(resolved: Resolved, size: int) -> int:
+    """What an encoder made, without the encoder; 0 for a method that writes none."""
+    knobs, arch = resolved.knobs, resolved.arch
+    if resolved.method.id == "p-tuning":
+        return size * int(knobs["num_virtual_tokens"]) * arch.hidden_size
+    if resolved.method.id == "prefix-tuning":
+        return size * int(knobs["num_virtual_tokens"]) * arch.num_hidden_layers * 2 * arch.kv_dim
+    return 0
+
+
+def _ends_bytes(resolved: Resolved) -> int:
+    """The model's own embedding and head where they are among the targets."""
+    stream = int(BYTES[resolved.plan.parameter_dtype])
+    if not any(knob.type == "sites" for knob in resolved.method.knobs.values()):
+        return 0
+    sites = selection(resolved.arch, resolved.method, resolved.knobs).sites
+    return stream * sum(site.weight for site in sites if site.name in ENDS)
+
+
+def _adapter_bytes(resolved: Resolved, size: int) -> int:
+    method, arch, knobs = resolved.method, resolved.arch, resolved.knobs
+    stream = int(BYTES[resolved.plan.parameter_dtype])
     trained = resolved.trainable.total * size
-    frozen = held_bytes(arch, method, knobs, stream)
+    frozen = buffer_bytes(arch, method, knobs, stream)
     if method.id in FROZEN_TOO:
         return trained + frozen
     if method.id in FROZEN_AT_EACH:
@@ -36,8 +64,6 @@ def adapter_file_bytes(resolved: Resolved) -> int:
         rank, experts = int(knobs["r"]), int(knobs["num_B"])
         sites = selection(arch, method, knobs).sites
         return size * sum(rank * (s.d_in + experts * (s.d_out + 1)) for s in sites)
-    if method.id == "p-tuning":  # what the encoder made, without the encoder
-        return size * int(knobs["num_virtual_tokens"]) * arch.hidden_size
-    if method.id == "cartridge":  # with the first token, which is frozen
-        return trained + size * 2 * arch.num_hidden_layers * arch.kv_dim
+    if method.id == "trainable-tokens" and arch.tie_word_embeddings:
+        return 2 * trained  # the head's rows are the embedding's, and are written again
     return trained

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from explorer.budget.formula import evaluate
-from explorer.budget.trainable import Selection, selection
+from explorer.budget.tape import FLOAT32
+from explorer.budget.trainable import Group, Selection, known_numbers, selection
 from explorer.catalogue.architecture import Architecture
 from explorer.catalogue.method import Method
 
@@ -16,39 +17,66 @@ PER_SITE = {
     "delora": "4 * d_in",
     "frod": "stream * d_in * d_out",
     "oft": "8 * (b := nearest_divisor(d_in, oft_block_size)) * (b - 1)",
+    "glora": "stream * ((0 if has_bias and config_C != 'none' else d_in)"
+    " + (0 if has_bias and config_D_E != 'none' else 2 * d_out)"
+    " + (2 * d_in * d_out if config_A_B == 'none' else 0))",
+    "lora": "4 * r * d_out if init_lora_weights == 'mica' else 0",
     "osf": "4 * (low * (d_in + d_out + 1) + (high * d_out if d_out > d_in else 0)"
-    " + (high * d_in if d_in > d_out else 0))",
+    " + (high * d_in if d_in > d_out else 0)) + views",
     "psoft": "4 * r * (d_in + d_out) + (8 * r * (r - 1) if psoft_orth else 0)",
     "shira": "8 * r * (d_in + d_out)",
     "supertuning": "4 * int(d_in * d_out * (1 - sparsity))",
     "tinylora": "4 * (r * (d_in + d_out) + u * r * r)",
     "unilora": "12 * r * (d_in + d_out)",
-    "waveft": "16 * n_frequency",
 }  # fmt: skip
 PER_NAME = {
     "frod": "stream * d_in * d_in + 16 * (max(1, min(int(d_in * d_in * sparse_rate),"
     " d_in * (d_in - 1))) if sparse_rate > 0 else 0)",
 }
 PER_MODEL = {
+    "cartridge": "4 * num_frozen_tokens * num_hidden_layers * 2 * kv_dim",
     "cpt": "4 * len(cpt_token_ids) * hidden_size",
     "pvera": "4 * r * (2 * widest_in + widest_out)",
     "randlora": "4 * r * (narrowest + widest * ceil_div(narrowest, r))",
     "trainable-tokens": "4 * len(token_indices) * hidden_size",
     "vera": "4 * r * (widest_in + widest_out)",
 }
+# Places in plain attributes, which no file holds, at each linear. Those of ON_HOST stay in the
+# host's memory when the model is on a GPU: each forward copies them there.
+PLACES = {
+    "adamss": "16 * d_out",
+    "fourierft": "16 * n_frequency",
+    "waveft": "16 * n_frequency",
+}
+ON_HOST = {"fourierft", "waveft"}
 
 
-def held_bytes(arch: Architecture, method: Method, knobs: Mapping[str, Any], stream: int) -> int:
-    """Bytes of what the method keeps frozen; `stream` are those of a number of the model."""
+def held_bytes(
+    arch: Architecture, method: Method, knobs: Mapping[str, Any], stream: int, on_gpu: bool = False
+) -> int:
+    """Bytes of what the method keeps frozen where the model is.
+
+    `stream` are those of a number of the model, `on_gpu` says that the model is not on the host.
+    """
+    total = buffer_bytes(arch, method, knobs, stream)
+    if method.id in PLACES and not (on_gpu and method.id in ON_HOST):
+        for group in selection(arch, method, knobs).groups:
+            sizes = dict(knobs) | {"d_out": group.d_out}
+            total += group.count * evaluate(PLACES[method.id], sizes)
+    return total
+
+
+def buffer_bytes(arch: Architecture, method: Method, knobs: Mapping[str, Any], stream: int) -> int:
+    """Bytes of the method's buffers and frozen parameters, which a file can hold."""
     if method.id not in {*PER_SITE, *PER_NAME, *PER_MODEL}:
         return 0
-    names = dict(knobs) | {"stream": stream, "hidden_size": arch.hidden_size}
+    names = known_numbers(arch) | knobs | {"stream": stream}
     total = 0
     chosen = selection(arch, method, knobs)
     if method.id in PER_MODEL:
         total += evaluate(PER_MODEL[method.id], names | _widths(chosen))
     for group in chosen.groups:
-        sizes = names | _ranks(group.d_in, group.d_out, knobs)
+        sizes = names | {"has_bias": group.has_bias} | _ranks(group, knobs, stream)
         if method.id in PER_SITE:
             total += group.count * evaluate(PER_SITE[method.id], sizes)
         if method.id in PER_NAME:
@@ -56,18 +84,36 @@ def held_bytes(arch: Architecture, method: Method, knobs: Mapping[str, Any], str
     return total
 
 
-def _ranks(d_in: int, d_out: int, knobs: Mapping[str, Any]) -> dict[str, int]:
-    """The widths of a linear, and how OSF splits its singular directions."""
-    whole = min(d_in, d_out)
+def _ranks(group: Group, knobs: Mapping[str, Any], stream: int) -> dict[str, int]:
+    """The widths of a linear, and how OSF splits its singular directions.
+
+    In a float32 model nothing is converted, and what torch finds contiguous stays a view that holds
+    all it is a view of: the singular values, a single column of U, and what is empty. `views` are
+    those bytes.
+    """
+    whole = min(group.d_in, group.d_out)
     high = min(whole, int(knobs.get("effective_rank") or whole // 2))
-    return {"d_in": d_in, "d_out": d_out, "high": high, "low": whole - high}
+    low, beside = whole - high, 0
+    if stream == FLOAT32:
+        beside = high
+        beside += (whole - 1) * group.d_out * (high == 1 and group.d_out > group.d_in)
+        beside += (whole - 1) * group.d_out * (low == 1)
+        beside += whole * (group.d_in + group.d_out) * (low == 0)
+    return {
+        "d_in": group.d_in,
+        "d_out": group.d_out,
+        "high": high,
+        "low": low,
+        "views": FLOAT32 * beside,
+    }
 
 
 def _widths(chosen: Selection) -> dict[str, int]:
-    groups = chosen.groups
+    widest_in = max(group.d_in for group in chosen.groups)
+    widest_out = max(group.d_out for group in chosen.groups)
     return {
-        "widest_in": max(group.d_in for group in groups),
-        "widest_out": max(group.d_out for group in groups),
-        "widest": max(max(group.d_in, group.d_out) for group in groups),
-        "narrowest": max(min(group.d_in, group.d_out) for group in groups),
+        "widest_in": widest_in,
+        "widest_out": widest_out,
+        "widest": max(widest_in, widest_out),
+        "narrowest": min(widest_in, widest_out),
     }

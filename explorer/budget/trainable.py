@@ -35,7 +35,7 @@ class TrainableCount:
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
+class Group:
     """Linears of one name and one shape."""
 
     name: str
@@ -50,7 +50,7 @@ class Selection:
     """The linears that a method acts on, and the same by shape."""
 
     sites: tuple[Site, ...]
-    groups: tuple[_Group, ...]
+    groups: tuple[Group, ...]
     layers: tuple[int, ...]  # of the language model, with any of the sites
 
 
@@ -115,23 +115,23 @@ def _selection(
         counts[site.name, site.d_in, site.d_out, site.has_bias] += 1
     return Selection(
         sites=sites,
-        groups=tuple(_Group(*shape, count) for shape, count in counts.items()),
+        groups=tuple(Group(*shape, count) for shape, count in counts.items()),
         layers=tuple(sorted({s.layer for s in sites if s.layer is not None and not s.in_vision})),
     )
 
 
-def _whatever_bias(groups: tuple[_Group, ...]) -> list[_Group]:
+def _whatever_bias(groups: tuple[Group, ...]) -> list[Group]:
     """The groups with those of one name and one shape together."""
-    first: dict[tuple[str, int, int], _Group] = {}
+    first: dict[tuple[str, int, int], Group] = {}
     for group in groups:
         shape = (group.name, group.d_in, group.d_out)
         held = first.get(shape)
         count = group.count + (held.count if held else 0)
-        first[shape] = _Group(*shape, group.has_bias, count)
+        first[shape] = Group(*shape, group.has_bias, count)
     return list(first.values())
 
 
-def _site_names(group: _Group) -> dict[str, Any]:
+def _site_names(group: Group) -> dict[str, Any]:
     return {
         "site": group.name,
         "d_in": group.d_in,

@@ -12,8 +12,8 @@ from explorer.methods import attach
 from tests.budget.meta import build
 from tests.budget.stepping import small, small_budget
 
-# GLoRA writes zeros for the biases that it has no use for; what trains no adapter writes the model.
-ELSEWHERE = {"glora", "full", "norms-and-biases", "shadow"}
+# What trains no adapter writes the model.
+ELSEWHERE = {"full", "norms-and-biases", "shadow"}
 METHODS = [
     m.id for m in load_catalogue().methods.values() if not m.unsupported and m.id not in ELSEWHERE
 ]
@@ -36,6 +36,47 @@ def test_the_file_has_as_many_bytes_as_was_forecast(method, tmp_path):
     said = adapter_file_bytes(budget.resolved)
     assert said == pytest.approx(tensor_bytes(tmp_path / "adapter_model.safetensors"), abs=32)
     assert budget.to_dict()["trainable"]["adapter_file_bytes"] == said
+
+
+ALL = {"target_modules": "all-linear"}
+HEAD = {"target_modules": "q_proj,lm_head"}
+WRITTEN = [
+    *((method, HEAD) for method in ("lora", "qlora", "miss", "oft", "hra", "lily", "vera", "osf")),
+    ("randlora", {"r": 5} | HEAD),
+    ("randlora", ALL),
+    ("boft", {"target_modules": "lm_head,v_proj"}),
+    ("ia3", {"target_modules": "lm_head,v_proj", "feedforward_modules": "v_proj"}),
+    ("lora", {"init_lora_weights": "mica"}),
+    ("lora", {"layers_to_transform": "1"} | HEAD),
+    ("prefix-tuning", {"prefix_projection": True}),
+    ("prefix-tuning", {"prefix_projection": True, "encoder_hidden_size": 24}),
+    ("cartridge", {"num_frozen_tokens": 4}),
+    ("cartridge", {"num_frozen_tokens": 0}),
+    ("trainable-tokens", {"token_indices": "3,4,5"}),
+    ("glora", {"config_A_B": "vector", "config_C": "vector", "config_D_E": "none"}),
+    ("glora", {"config_A_B": "none", "target_modules": "q_proj"}),
+    ("fourierft", {"n_frequency": 9} | HEAD),
+    ("deft", {"r": 200, "para": True}),
+]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("shape", [{}, {"tie_word_embeddings": True, "attention_bias": True}])
+@pytest.mark.parametrize(("method", "knobs"), WRITTEN, ids=str)
+def test_what_knobs_and_targets_add_to_the_file_is_followed(method, knobs, shape, tmp_path):
+    arch = small(num_hidden_layers=2, **shape)
+    budget = small_budget(arch, method=method, knobs=knobs, parameter_dtype="bfloat16")
+    model = attach(build(arch).to(torch.bfloat16), method, knobs)
+    model.save_pretrained(tmp_path)
+    written = tensor_bytes(tmp_path / "adapter_model.safetensors")
+    assert adapter_file_bytes(budget.resolved) == pytest.approx(written, abs=32)
+
+
+def test_a_projection_that_makes_the_prefix_is_not_written():
+    arch = load_catalogue().model("llama-3.1-8b").architecture
+    for knobs in ({}, {"prefix_projection": True}):
+        budget = small_budget(arch, method="prefix-tuning", knobs=knobs)
+        assert adapter_file_bytes(budget.resolved) == 20 * 32 * 2 * 1024 * 4
 
 
 @pytest.mark.parametrize(
