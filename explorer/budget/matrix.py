@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from explorer.budget.fit import Verdict, usable_bytes, verdict_of
 from explorer.budget.forecast import obstacles
 from explorer.budget.memory import framework_bytes, memory_of
-from explorer.budget.plan import OWN_WEIGHTS, Plan
+from explorer.budget.plan import Plan
 from explorer.budget.resolve import resolve
 from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.errors import ExplorerError
@@ -18,8 +18,9 @@ Devices = tuple[tuple[str, int, int], ...]
 class Row:
     """One model with one method: its memory on a GPU, and the verdict for every device.
 
-    Where the plan cannot be (a layer that the model lacks) or cannot be run (a method that does
-    not train quantized weights), `reason` says why, the bytes are None and there are no verdicts.
+    Where the plan cannot be (a layer that the model lacks, quantized weights that are to train) or
+    cannot be run (a method that its library refuses on this model), `reason` says why, the bytes
+    are None and there are no verdicts.
     """
 
     model: str
@@ -28,12 +29,6 @@ class Row:
     total: int | None
     verdicts: dict[str, Verdict]
     reason: str | None = None
-
-
-def method_rows(plan: Plan, catalogue: Catalogue) -> list[Row]:
-    """Every method on the plan's model, the method's own defaults for its knobs."""
-    devices = _devices(catalogue)
-    return [_row(plan, plan.model, method, catalogue, devices) for method in catalogue.methods]
 
 
 def plan_rows(plans: Iterable[Plan], catalogue: Catalogue) -> list[Row]:
@@ -50,7 +45,7 @@ def model_rows(plan: Plan, catalogue: Catalogue) -> list[Row]:
 
 
 def all_rows(plan: Plan, catalogue: Catalogue) -> list[Row]:
-    """Every model with every method."""
+    """Every model with every method, the methods' own defaults for their knobs."""
     devices = _devices(catalogue)
     return [
         _row(plan, model, method, catalogue, devices)
@@ -78,8 +73,6 @@ def _row(plan: Plan, model: str, method: str, catalogue: Catalogue, devices: Dev
         values["architecture"] = None
     if method != plan.method:
         values["knobs"] = {}
-    if method in OWN_WEIGHTS and plan.is_quantized:
-        values |= {"quantization": "none", "double_quantization": False}
     try:
         resolved = resolve(plan.with_values(**values), catalogue)
         if against := obstacles(resolved):

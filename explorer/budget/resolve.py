@@ -60,16 +60,26 @@ def resolve(plan: Plan, catalogue: Catalogue) -> Resolved:
     )
 
 
-def recipe_values(method: Method) -> dict[str, Any]:
-    """Plan settings that a named recipe (QLoRA) asks for beside its adapter."""
+def recipe_values(method: Method, hardware: Hardware, mode: str = "training") -> dict[str, Any]:
+    """Plan settings that a named recipe (QLoRA) asks for beside its adapter, on this device.
+
+    In inference that is only how weights are held. Paged optimizers need CUDA's memory, and the
+    recipe has another one for where there is none.
+    """
     recipe = method.recipe
     if recipe is None:
         return {}
-    return {
+    held = {
         "quantization": recipe.quantization,
         "double_quantization": recipe.double_quantization,
+    }
+    if mode == "inference":
+        return held
+    elsewhere = hardware.kind in ("cpu", "apple")
+    optimizer = recipe.optimizer_elsewhere if elsewhere else recipe.optimizer
+    return held | {
         "checkpointing": recipe.gradient_checkpointing,
-        "optimizer": recipe.optimizer.replace("_", "-"),
+        "optimizer": optimizer.replace("_", "-"),
     }
 
 

@@ -94,4 +94,6 @@ def matrix_text(rows: list[dict[str, Any]]) -> str:
     ]
     table = text_table(("model", "method", "memory", *devices), lines)
     whys = [f"- {row['model']}, {row['method']}: {row['reason']}" for row in rows if row["reason"]]
-    return "\n".join([table, *whys])
+    count = rows[0]["devices"]
+    whole = [f"on each of {count:,} devices"] if count > 1 else []
+    return "\n".join([table, *whole, *whys])

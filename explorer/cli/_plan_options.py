@@ -104,7 +104,12 @@ def plan_of(args: argparse.Namespace, catalogue: Catalogue) -> Plan:
     given; single options override it.
     """
     name, arch = chosen_architecture(args.model, args.config, catalogue)
-    values: dict[str, Any] = {} if args.quant else recipe_values(catalogue.method(args.method))
+    mode = "inference" if args.inference else "training"
+    method = catalogue.method(args.method)
+    device = alias(args.hardware or Plan.model_fields["hardware"].default, catalogue.hardware)
+    values: dict[str, Any] = {"hardware": device}
+    if not args.quant:
+        values |= recipe_values(method, catalogue.device(device), mode)
     for _, setting, _ in (*VALUES, *WORDS, *SWITCHES):
         given = getattr(args, setting)
         if given is not None:
@@ -115,11 +120,8 @@ def plan_of(args: argparse.Namespace, catalogue: Catalogue) -> Plan:
         values["optimizer"] = alias(args.optimizer, OPTIMIZERS)
     if args.sharding is not None:
         values["sharding"] = alias(args.sharding, SHARDINGS)
-    if args.hardware is not None:
-        values["hardware"] = alias(args.hardware, catalogue.hardware)
     if args.skip is not None:
         values["skipped_modules"] = tuple(part for part in args.skip.split(",") if part)
-    mode = "inference" if args.inference else "training"
     knobs = assignments(args.set)
     return make_plan(
         model=name, architecture=arch, method=args.method, knobs=knobs, mode=mode, **values

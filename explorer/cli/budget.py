@@ -1,6 +1,7 @@
 """`budget`: what a plan costs in parameters, memory, arithmetic, time and money."""
 
 import argparse
+from collections.abc import Iterator
 from typing import Any
 
 from explorer.budget.advice import Suggestion, suggestions
@@ -14,7 +15,7 @@ from explorer.budget.inverse import (
     longest_sequence,
     smallest_device,
 )
-from explorer.budget.matrix import Row, method_rows, model_rows
+from explorer.budget.matrix import Row, model_rows, plan_rows
 from explorer.budget.measured import Comparison, compare_all
 from explorer.budget.plan import Plan
 from explorer.budget.resolve import resolve
@@ -46,8 +47,11 @@ def run(args: argparse.Namespace) -> dict[str, Any] | list[dict[str, Any]]:
         return [_comparison(found) for found in compare_all(catalogue)]
     plan = plan_of(args, catalogue)
     if args.methods or args.models:
-        rows = method_rows(plan, catalogue) if args.methods else model_rows(plan, catalogue)
-        return [_row(row) for row in rows]
+        if args.models:
+            rows = model_rows(plan, catalogue)
+        else:
+            rows = plan_rows(_with_each_method(args, catalogue), catalogue)
+        return [_row(row, plan.devices) for row in rows]
     if args.largest:
         return _largest(plan, catalogue)
     if args.script:
@@ -63,6 +67,13 @@ def run(args: argparse.Namespace) -> dict[str, Any] | list[dict[str, Any]]:
         "saved": saved_tensors(budget),
         "suggestions": [_suggestion(found) for found in suggestions(plan, catalogue)],
     }
+
+
+def _with_each_method(args: argparse.Namespace, catalogue: Catalogue) -> Iterator[Plan]:
+    """The plan of the command line with each method in turn: its own recipe, its own knobs."""
+    for method in catalogue.methods:
+        changes = {} if method == args.method else {"method": method, "set": []}
+        yield plan_of(argparse.Namespace(**(vars(args) | changes)), catalogue)
 
 
 def _largest(plan: Plan, catalogue: Catalogue) -> dict[str, Any]:
@@ -86,10 +97,11 @@ def _suggestion(found: Suggestion) -> dict[str, Any]:
     }
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: Row, devices: int) -> dict[str, Any]:
     return {
         "model": row.model,
         "method": row.method,
+        "devices": devices,
         "trainable": row.trainable,
         "total": row.total,
         "verdicts": row.verdicts,

@@ -6,12 +6,16 @@ import pytest
 
 from explorer.budget import layer, resolve, shape, step, tail, trainable
 from explorer.budget.forecast import forecast
-from explorer.budget.matrix import all_rows, known_models, method_rows, model_rows
-from explorer.budget.plan import make_plan
+from explorer.budget.matrix import all_rows, known_models, model_rows, plan_rows
+from explorer.budget.plan import OWN_WEIGHTS, make_plan
 from explorer.catalogue.catalogue import load_catalogue
 
 CATALOGUE = load_catalogue()
 PLAN = make_plan(model="llama-3.1-8b", length=1024)
+
+
+def method_rows(plan, catalogue):
+    return plan_rows((plan.with_values(method=m, knobs={}) for m in catalogue.methods), catalogue)
 
 
 def test_a_row_says_what_the_plan_alone_says_on_every_device():
@@ -42,7 +46,11 @@ def test_what_cannot_be_says_why_and_quantized_weights_do_not_train():
     quantized = {row.method: row for row in method_rows(make_plan(
         model="llama-3.1-8b", length=1024, quantization="nf4"), CATALOGUE)}  # fmt: skip
     plain = {row.method: row for row in method_rows(PLAN, CATALOGUE)}
-    assert quantized["full"].total == plain["full"].total
+    for method in OWN_WEIGHTS:
+        assert plain[method].total
+        assert quantized[method].total is None
+        assert quantized[method].verdicts == {}
+        assert "quantized ones do not train" in quantized[method].reason
     assert quantized["lora"].total < plain["lora"].total
 
 
@@ -53,7 +61,9 @@ def test_what_cannot_be_run_has_no_verdict_but_the_reason():
         method = CATALOGUE.method(row.method)
         if method.unsupported:
             assert method.unsupported in row.reason
-        elif row.method != "full" and not method.trains_on("nf4"):
+        elif row.method in OWN_WEIGHTS:
+            assert "do not train" in row.reason
+        elif not method.trains_on("nf4"):
             assert method.why_not_on("nf4") in row.reason
         else:
             assert row.reason is None

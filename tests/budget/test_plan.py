@@ -65,11 +65,22 @@ def test_a_change_is_checked_again():
 
 
 def test_a_recipe_is_what_qlora_asks_for_beside_its_adapter():
-    values = recipe_values(CATALOGUE.method("qlora"))
+    gpu = CATALOGUE.device("rtx-4090")
+    values = recipe_values(CATALOGUE.method("qlora"), gpu)
     plan = make_plan(model="llama-3.1-8b", method="qlora", **values)
     assert (plan.quantization, plan.double_quantization, plan.checkpointing) == ("nf4", True, True)
     assert plan.optimizer == "paged-adamw-8bit"
-    assert recipe_values(CATALOGUE.method("lora")) == {}
+    assert recipe_values(CATALOGUE.method("lora"), gpu) == {}
+
+
+@pytest.mark.parametrize("device", CATALOGUE.hardware)
+def test_a_recipe_pages_its_optimizer_where_there_is_cuda(device):
+    hardware = CATALOGUE.device(device)
+    values = recipe_values(CATALOGUE.method("qlora"), hardware)
+    usual = "adamw" if hardware.kind in ("cpu", "apple") else "paged-adamw-8bit"
+    assert values["optimizer"] == usual
+    held = recipe_values(CATALOGUE.method("qlora"), hardware, "inference")
+    assert held == {"quantization": "nf4", "double_quantization": True}
 
 
 def test_names_are_looked_up_with_the_nearest_one():

@@ -10,7 +10,9 @@ import time
 import pytest
 
 from explorer import cli
+from explorer.catalogue.catalogue import load_catalogue
 from explorer.cli import _plan_options
+from explorer.ui.budget.reading import read_plan
 from tests.cli import asking
 
 LLAMA_2_7B = {
@@ -224,3 +226,51 @@ def test_the_whole_command_takes_well_under_a_second():
         times.append(time.perf_counter() - start)
     assert json.loads(done.stdout)["params"]["total"] == 70_553_706_496
     assert min(times) < 1
+
+
+@pytest.mark.parametrize("device", ["rtx-4090", "ryzen-9-7950x", "apple-m2-ultra-192gb"])
+@pytest.mark.parametrize("method", ["qlora", "lora", "full", "llama-adapter-v1"])
+@pytest.mark.parametrize("mode", ["training", "inference"])
+def test_the_command_line_and_the_page_plan_the_same(capsys, mode, method, device):
+    line = f"llama-3.1-8b --method {method} --hardware {device}"
+    found = told(capsys, f"{line} --inference" if mode == "inference" else line)["plan"]
+    form = {"model": "llama-3.1-8b", "method": method, "hardware": device, "mode": mode}
+    page = read_plan(load_catalogue(), form)
+    assert found == page.model_dump(mode="json", exclude={"architecture"}, exclude_none=True)
+
+
+def test_a_row_of_the_matrix_is_what_the_method_alone_is(capsys):
+    line = "llama-3.1-8b --quant nf4 --hardware rtx-4090"
+    for row in told(capsys, f"{line} --methods"):
+        words = f"{line} --method {row['method']}".split()
+        if row["total"] is None and row["trainable"] is None:
+            assert row["reason"] in refused(capsys, *words)
+            continue
+        alone = told(capsys, " ".join(words))
+        assert row["reason"] == (" ".join(alone["obstacles"]) or None)
+        if not alone["obstacles"]:
+            assert row["total"] == alone["memory"]["total"]
+            assert row["verdicts"]["rtx-4090"] == alone["verdict"]
+
+
+def test_methods_have_their_own_recipe_in_the_matrix(capsys):
+    rows = {row["method"]: row for row in told(capsys, "llama-3.1-8b --methods")}
+    assert rows["qlora"]["total"] < 0.7 * rows["lora"]["total"]
+    rows = {row["method"]: row for row in told(capsys, "llama-3.1-8b --method qlora --methods")}
+    assert rows["full"]["total"] > rows["lora"]["total"] > rows["qlora"]["total"]
+
+
+def test_the_matrix_says_of_how_many_devices_it_speaks(capsys):
+    line = "llama-3.1-8b --models --devices 8 --sharding fsdp"
+    assert "\non each of 8 devices\n" in printed(capsys, line)
+    assert "on each of" not in printed(capsys, "llama-3.1-8b --models")
+
+
+def test_copies_in_inference_are_told_as_copies(capsys):
+    text = printed(capsys, "llama-3.1-8b --inference --quant q8_0 --hardware rtx-4090 --devices 8")
+    assert "98 tokens a second for each sequence, 788 together" in text
+    assert "none of them sooner" in text
+    sentence = refused(
+        capsys, "llama-3.1-8b", "--inference", "--sharding", "fsdp", "--devices", "2"
+    )
+    assert "sharding = fsdp is for training" in sentence

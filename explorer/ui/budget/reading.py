@@ -32,14 +32,6 @@ def sites_knob(method: Method) -> str | None:
     return next((name for name, knob in method.knobs.items() if knob.type == "sites"), None)
 
 
-def recipe_on(method: Method, hardware: Hardware) -> dict[str, Any]:
-    """What the method's recipe asks of a plan on this device; nothing where it has none."""
-    asked = recipe_values(method)
-    if method.recipe and hardware.kind in ("cpu", "apple"):  # paged memory is CUDA's
-        asked["optimizer"] = method.recipe.optimizer_elsewhere
-    return asked
-
-
 def read_plan(catalogue: Catalogue, given: Mapping[str, Any]) -> Plan:
     """The plan that the form's values (or an endpoint's, under the same names) describe.
 
@@ -77,10 +69,7 @@ def read_plan(catalogue: Catalogue, given: Mapping[str, Any]) -> Plan:
 
 def _with_recipe(values: dict[str, Any], method: Method, hardware: Hardware) -> dict[str, Any]:
     """The values, and from the method's recipe what they leave to it."""
-    recipe = recipe_on(method, hardware)
-    if values.get("mode", "training") != "training":  # of a recipe only how weights are held
-        held = ("quantization", "double_quantization")
-        recipe = {name: value for name, value in recipe.items() if name in held}
+    recipe = recipe_values(method, hardware, values.get("mode", "training"))
     if "quantization" in values:  # an explicit one stands alone
         recipe.pop("double_quantization", None)
     elif not values.get("double_quantization"):  # a box that is not ticked is no wish
