@@ -1,34 +1,19 @@
 """What an adapter says of itself, read without torch: its type, its base, its tensors' shapes."""
 
 import json
-import struct
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from explorer.catalogue.catalogue import Catalogue
-from explorer.lab.bases import EMBEDDED, Checkpoint, checkpoints
+from explorer.catalogue.method import Method
+from explorer.lab.bases import EMBEDDED, Checkpoint, checkpoints, find_base
+from explorer.lab.own_adapters.header import read_shapes
+from explorer.lab.own_adapters.settings import safe_settings
 from explorer.lab.own_adapters.unpack import CONFIG, WEIGHTS, AdapterUploadError
 
 MAX_CONFIG = 2**20
-MAX_HEADER = 100 * 2**20  # the format's own limit
-LONGEST_NAME = 300
-
-# Settings that would fetch, read or run something else while the adapter is loaded. None of them
-# is needed for an adapter whose weights are given.
-DROPPED = (
-    "auto_mapping",
-    "corda_config",
-    "eva_config",
-    "loftq_config",
-    "prompt_tuning_init_state_dict_path",
-    "prompt_tuning_init_text",
-    "tokenizer_kwargs",
-    "tokenizer_name_or_path",
-    "runtime_config",
-    "revision",
-)
-PLAIN_START = {"init_lora_weights": True, "init_weights": True, "prompt_tuning_init": "RANDOM"}
 
 
 @dataclass(frozen=True)
@@ -51,42 +36,15 @@ def check_adapter(folder: Path, catalogue: Catalogue, base: str = "") -> Adapter
     method = _method_of(config, catalogue)
     wanted = _base_of(config, base)
     shapes = read_shapes(folder / WEIGHTS)
-    safe = {name: value for name, value in config.items() if name not in DROPPED}
-    safe |= {name: value for name, value in PLAIN_START.items() if name in safe}
-    safe |= {"inference_mode": True, "task_type": "CAUSAL_LM"}
-    return Adapter(safe, method, wanted, sum(map(_elements, shapes.values())))
-
-
-def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Every tensor's shape from the header of a safetensors file; raises AdapterUploadError."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        start = file.read(8)
-        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-        if not 2 <= length <= min(MAX_HEADER, size - 8):
-            raise AdapterUploadError(f"{path.name} is no safetensors file: its header is damaged.")
-        text = file.read(length)
-    try:
-        header = json.loads(text)
-        entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
-        shapes = {name: tuple(map(int, entry["shape"])) for name, entry in entries.items()}
-        last = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
-        raise AdapterUploadError(
-            f"{path.name} is no safetensors file: its header cannot be read."
-        ) from error
-    if not shapes:
-        raise AdapterUploadError(f"{path.name} holds no tensors.")
-    if 8 + length + last != size:
-        raise AdapterUploadError(f"{path.name} is cut off or has something behind its tensors.")
-    return shapes
+    safe = safe_settings(config, method, shapes)
+    return Adapter(safe, method.id, wanted, sum(map(math.prod, shapes.values())))
 
 
 def _read_config(path: Path) -> dict[str, Any]:
     if path.stat().st_size > MAX_CONFIG:
         raise AdapterUploadError(f"{CONFIG} has more than {MAX_CONFIG:,} bytes.")
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise AdapterUploadError(f"{CONFIG} is not JSON: {error!s:.120}.") from error
     if not isinstance(config, dict):
@@ -94,7 +52,7 @@ def _read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def _method_of(config: dict[str, Any], catalogue: Catalogue) -> str:
+def _method_of(config: dict[str, Any], catalogue: Catalogue) -> Method:
     """The method whose type the adapter has."""
     kind = config.get("peft_type")
     known = {m.peft_type: m for m in reversed(catalogue.methods.values()) if m.peft_type}
@@ -104,7 +62,7 @@ def _method_of(config: dict[str, Any], catalogue: Catalogue) -> str:
     found = known[kind]
     if found.unsupported is not None:
         raise AdapterUploadError(f"{found.name} does not run here: {found.unsupported}")
-    return found.id
+    return found
 
 
 def _base_of(config: dict[str, Any], asked: str) -> str:
@@ -117,6 +75,8 @@ def _base_of(config: dict[str, Any], asked: str) -> str:
             f"The adapter was made for {str(told)!r:.80}, which is none of the bases here "
             f"({known})."
         )
+    if asked and asked not in checkpoints():
+        find_base(asked, allow_paths=True)  # a folder of the visitor's own, or it tells
     if asked and made_for and asked != made_for:
         raise AdapterUploadError(f"The adapter was made for {made_for}, not for {asked}.")
     return asked or made_for or EMBEDDED
@@ -130,10 +90,3 @@ def _is(known: Checkpoint, told: str) -> bool:
 
 # The embedded base comes out of a wheel; on the hub the same weights have another name.
 EQUAL = {EMBEDDED: ("HuggingFaceTB/SmolLM2-135M-Instruct",)}
-
-
-def _elements(shape: tuple[int, ...]) -> int:
-    product = 1
-    for size in shape:
-        product *= size
-    return product

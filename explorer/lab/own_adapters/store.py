@@ -17,6 +17,7 @@ from explorer.lab.own_adapters.unpack import CONFIG, unpack
 
 ID = re.compile(r"adapter-[0-9a-f]{12}")
 ABOUT, FILES = "about.json", "adapter"
+LOADED = "loaded"  # an empty file: the adapter was put on its base once
 
 
 class About(Record):
@@ -51,7 +52,7 @@ def keep_adapter(
     """Unpack, check and keep an adapter; nothing is kept of one that is refused.
 
     Raises AdapterUploadError with the reason. That its tensors fit the base is only seen when it
-    is first loaded.
+    is first loaded: see `settle`.
     """
     made = f"adapter-{secrets.token_hex(6)}"
     hidden = adapters_folder() / f".{made}"
@@ -98,6 +99,24 @@ def delete_adapter(name: str) -> None:
     gone = found.folder.with_name(f".{name}-deleted")
     found.folder.rename(gone)
     shutil.rmtree(gone)
+
+
+def settle(files: Path, fits: bool) -> bool:
+    """Note of the adapter in this peft folder that it was loaded, or delete one that never was.
+
+    Returns whether it was deleted. A folder that is no brought adapter's, a run's say, stays as it
+    is.
+    """
+    found = OwnAdapter(files.parent.name, files.parent)
+    if found.folder.parent != adapters_folder() or not ID.fullmatch(found.id):
+        return False
+    loaded = found.folder / LOADED
+    if fits:
+        loaded.touch()
+    elif not loaded.exists():
+        delete_adapter(found.id)
+        return True
+    return False
 
 
 def adapters_folder() -> Path:

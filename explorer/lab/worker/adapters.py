@@ -1,18 +1,24 @@
 """Learnt adapters to and from disk: a peft folder, or trained tensors where there is no adapter."""
 
-import json
+import copy
 import shutil
 from pathlib import Path
 
-from peft import PeftConfig, PeftModel, get_peft_model_state_dict
-from safetensors import SafetensorError, safe_open
+import torch
+from peft import PeftConfig, PeftModel, PeftModelForCausalLM, get_peft_model_state_dict
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+from transformers.initialization import no_init_weights
 
 from explorer.catalogue.errors import ExplorerError
+from explorer.lab.own_adapters.header import Shapes
+from explorer.lab.own_adapters.store import settle
+from explorer.lab.worker.count import NOT_ON_META
 from explorer.lab.worker.shelf import Loaded
 from explorer.lab.worker.view import privatize
+from explorer.methods.registry import records
 from explorer.methods.unshare import unshare
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -29,6 +35,10 @@ LLAMA_ADAPTER, LLAMA_ADAPTER_V2 and LLAMA_EXCITOR need `import explorer.methods`
 
 class AdapterError(ExplorerError):
     """An adapter folder that cannot be put on this base."""
+
+
+class UnfitAdapterError(AdapterError):
+    """An adapter that can never be put on this base."""
 
 
 def save_adapter(model: nn.Module, folder: Path, base_name: str) -> int:
@@ -56,33 +66,79 @@ def save_adapter(model: nn.Module, folder: Path, base_name: str) -> int:
 def load_adapter(loaded: Loaded, folder: Path) -> nn.Module:
     """A view of the base with the saved adapter on it, in evaluation mode.
 
-    Raises AdapterError when the folder holds none, or one for a base of another shape.
+    Raises AdapterError when the folder holds none, or one for a base of another shape; an adapter
+    that was brought is then deleted, unless it could be loaded before.
     """
     model = loaded.view()
     if (folder / TENSORS).is_file():
         return _with_tensors(model, loaded.model, folder / TENSORS).eval()
     if not (folder / CONFIG).is_file():
         raise AdapterError(f"{folder.parent.name} has no adapter: it ended before one was saved.")
-    return put_on(model, folder, loaded.base.id)
+    try:
+        adapted = put_on(model, folder, loaded.base.id)
+    except UnfitAdapterError as error:
+        if settle(folder, fits=False):
+            raise UnfitAdapterError(f"{error} It was deleted.") from error
+        raise
+    settle(folder, fits=True)
+    return adapted
 
 
 def put_on(model: PreTrainedModel, folder: Path, base: str) -> PeftModel:
     """The peft adapter of a folder on a view of its base, in evaluation mode.
 
-    Raises AdapterError when it does not fit.
+    What the settings would allocate is held against the file's header before anything is, and the
+    names before any number is written: peft would write into the base what is named as the base's.
+    Raises UnfitAdapterError when it does not fit, AdapterError when there is no memory for it.
     """
+    path = folder / WEIGHTS
     try:
-        unshare(model, PeftConfig.from_pretrained(str(folder)))
-        adapted = PeftModel.from_pretrained(model, str(folder)).eval()
+        config = PeftConfig.from_pretrained(str(folder))
+        config.inference_mode = True
+        given = _shapes(path)
+        if _kind(config) not in NOT_ON_META:
+            _demand_same(shapes_on_meta(model, config), given, base)
+        unshare(model, config)
+        adapted = PeftModelForCausalLM(model, config)
         wanted = get_peft_model_state_dict(adapted, save_embedding_layers=False)
-        _demand_all_tensors(wanted, folder / WEIGHTS, base)
-        _map_tensors(adapted, wanted, folder / WEIGHTS)
-        return adapted
-    except ExplorerError:
-        raise
-    except (RuntimeError, ValueError, KeyError, SafetensorError, json.JSONDecodeError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise AdapterError(f"The adapter does not fit {base}: {first}") from error
+        _demand_same({name: tuple(t.shape) for name, t in wanted.items()}, given, base)
+        for name, tensor in load_file(path).items():
+            _demand_numbers(name, tensor)
+        adapted.load_adapter(str(folder), "default")
+        _map_tensors(adapted, wanted, path)
+        return adapted.eval()
+    except ExplorerError as error:
+        raise UnfitAdapterError(str(error)) from error
+    except Exception as error:  # peft and torch refuse with whatever their code stumbles over
+        told = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        if isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in told:
+            raise AdapterError(f"There is no memory for the adapter: {told}.") from error
+        raise UnfitAdapterError(f"The adapter does not fit {base}: {told}.") from error
+
+
+def shapes_on_meta(model: PreTrainedModel, config: PeftConfig) -> Shapes:
+    """What an adapter of these settings holds on a model like this, found without its memory."""
+    settings = copy.deepcopy(config)
+    if hasattr(settings, "init_lora_weights"):
+        settings.init_lora_weights = True  # others look at the weights' numbers; shapes are equal
+    with torch.device("meta"), no_init_weights():
+        twin = type(model)(copy.deepcopy(model.config))
+    twin.tie_weights()
+    with torch.device("meta"):
+        adapted = PeftModelForCausalLM(twin, settings)
+    held = get_peft_model_state_dict(adapted, save_embedding_layers=False)
+    return {name: tuple(tensor.shape) for name, tensor in held.items()}
+
+
+def _kind(config: PeftConfig) -> str:
+    """The id of the method whose type the adapter has."""
+    kind = str(config.peft_type.value)
+    return next((m.id for m in records().values() if m.peft_type == kind), "")
+
+
+def _shapes(path: Path) -> Shapes:
+    with safe_open(path, "pt") as file:
+        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  # not a dict
 
 
 def _map_tensors(model: PeftModel, wanted: dict[str, Tensor], path: Path) -> None:
@@ -109,19 +165,16 @@ def _demand_numbers(name: str, tensor: Tensor) -> None:
         )
 
 
-def _demand_all_tensors(wanted: dict[str, Tensor], path: Path, base: str) -> None:
+def _demand_same(wanted: Shapes, given: Shapes, base: str) -> None:
     """peft only warns of tensors that are missing or that nothing takes; here that is refused."""
-    with safe_open(path, "pt") as file:
-        given = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  # not a dict
-    shapes = {name: tuple(tensor.shape) for name, tensor in wanted.items()}
-    for name, shape in shapes.items():
+    for name, shape in wanted.items():
         if given.get(name) != shape:
             found = f"has {list(given[name])}" if name in given else "is missing"
             raise AdapterError(
                 f"The adapter does not fit {base}: {name} {found}, {list(shape)} is needed."
             )
-    if given.keys() - shapes.keys():
-        name = min(given.keys() - shapes.keys())
+    if given.keys() - wanted.keys():
+        name = min(given.keys() - wanted.keys())
         raise AdapterError(f"The adapter does not fit {base}: nothing takes its tensor {name}.")
 
 

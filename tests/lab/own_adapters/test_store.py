@@ -21,6 +21,11 @@ pytestmark = pytest.mark.usefixtures("runs_here")
 LORA = {"peft_type": "LORA", "base_model_name_or_path": "HuggingFaceTB/SmolLM2-135M-Instruct"}
 
 
+def with_header(header, numbers=bytes(20)):
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + numbers
+
+
 def safetensors(tensors=None, behind=b""):
     header, offset = {}, 0
     for name, shape in (tensors or {"a": [2, 3], "b": [4]}).items():
@@ -30,8 +35,7 @@ def safetensors(tensors=None, behind=b""):
         offsets = [offset, offset + size]
         header[name] = {"dtype": "F32", "shape": shape, "data_offsets": offsets}
         offset += size
-    text = json.dumps(header).encode()
-    return struct.pack("<Q", len(text)) + text + bytes(offset) + behind
+    return with_header(header, bytes(offset) + behind)
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +73,11 @@ def test_settings_that_fetch_or_run_something_are_left_out(catalogue, brought):
         "tokenizer_name_or_path": "evil/repo",
         "tokenizer_kwargs": {"trust_remote_code": True},
         "prompt_tuning_init": "TEXT",
+        "enable_lora": None,
         "prompt_tuning_init_state_dict_path": "/etc/x.pt",
         "corda_config": {"cache_file": "x.pt"},
-        "init_lora_weights": "pissa",
+        "init_lora_weights": "gaussian",
+        "megatron_core": "antigravity",
         "inference_mode": False,
     }
     kept = keep_adapter(brought(LORA | dangerous | {"r": 4}), catalogue)
@@ -101,6 +107,18 @@ def test_a_config_that_cannot_be_used_is_refused(catalogue, brought, config, sen
     assert list(adapters_folder().iterdir()) == []
 
 
+def test_a_config_with_a_mark_of_its_encoding_is_read(catalogue, brought):
+    assert keep_adapter(brought("\ufeff" + json.dumps(LORA)), catalogue).about.method == "lora"
+
+
+def test_a_base_that_nobody_knows_is_told(catalogue, brought):
+    unsaid = {"peft_type": "LORA", "base_model_name_or_path": None}
+    for config in (LORA, unsaid):
+        with pytest.raises(UnknownNameError, match="There is no base 'nope'"):
+            keep_adapter(brought(config), catalogue, base="nope")
+    assert list(adapters_folder().iterdir()) == []
+
+
 def test_an_adapter_for_another_base_is_refused(catalogue, brought):
     with pytest.raises(AdapterUploadError, match=r"made for smollm2-135m-instruct, not for tiny"):
         keep_adapter(brought(), catalogue, base="tinyllama-1.1b")
@@ -116,6 +134,19 @@ def test_an_adapter_for_another_base_is_refused(catalogue, brought):
         (struct.pack("<Q", 2) + b"[]", "its header cannot be read"),
         (struct.pack("<Q", 2) + b"{}", "holds no tensors"),
         (struct.pack("<Q", 9) + b'{"a": {}}', "its header cannot be read"),
+        *(
+            (
+                with_header({"a": {"dtype": kind, "shape": shape, "data_offsets": [0, 20]}}),
+                "cannot be",
+            )
+            for kind, shape in [
+                ("F32", [10**300] * 50),
+                ("F32", [-1, 5]),
+                ("F32", [3]),
+                ("F32", [5.0]),
+                ("X", [5]),
+            ]
+        ),
         (safetensors()[:-1], "is cut off"),
         (safetensors(behind=b"x"), "has something behind its tensors"),
     ],
