@@ -18,6 +18,9 @@ from explorer.budget.traffic import runs_every_expert
 from explorer.catalogue.catalogue import Catalogue, load_catalogue
 
 
+UNBOUNDED = "no context is too long for the memory: no layer keeps more of it than a chunk"
+
+
 @dataclass(frozen=True)
 class Budget:
     """What a plan costs in parameters, memory, arithmetic, time and money."""
@@ -101,10 +104,12 @@ class Budget:
         plan, arch = self.plan, self.resolved.arch
         size = KV_BYTES[plan.kv_dtype]
         free = self.fit.free + self.memory.terms.get("kv_cache", 0)
+        longest = longest_context(arch, free, plan.batch, size)
         return {
             "bytes_per_token": token_bytes(arch, size),
-            "longest_context": longest_context(arch, free, plan.batch, size),
+            "longest_context": longest,
             "trained_context": arch.max_position_embeddings,
+            "note": UNBOUNDED if longest is None else None,
         }
 
     def _flops(self) -> dict[str, Any]:

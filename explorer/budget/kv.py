@@ -28,18 +28,23 @@ def cache_bytes(arch: Architecture, context: int, batch: int = 1, kv_bytes: floa
     return int(2 * batch * tokens * arch.kv_dim * kv_bytes)
 
 
-def longest_context(arch: Architecture, free: float, batch: int = 1, kv_bytes: float = 2.0) -> int:
-    """The most tokens of context whose cache fits in `free` bytes; may exceed what was trained."""
+def longest_context(
+    arch: Architecture, free: float, batch: int = 1, kv_bytes: float = 2.0
+) -> int | None:
+    """The most tokens of context whose cache fits in `free` bytes; may exceed what was trained.
+
+    None where the cache does not grow any more: every layer keeps at most a chunk, or nothing.
+    """
     if free <= 0:
         return 0
     whole, chunked = cached_layers(arch)
     each = 2 * batch * arch.kv_dim * kv_bytes
     chunk = arch.attention_chunk_size or 0
     if not whole + chunked:
-        return arch.max_position_embeddings or 0  # nothing is cached: what it was trained for
+        return None
     until_full = int(free // (each * (whole + chunked)))
-    if not chunked or until_full <= chunk:
+    if not chunked or until_full < chunk:
         return until_full
     if not whole:
-        return 10**9
+        return None
     return int((free - each * chunked * chunk) // (each * whole))

@@ -9,7 +9,7 @@ from explorer.budget.kv import cache_bytes, cached_layers, longest_context, toke
 from explorer.budget.plan import make_plan
 from explorer.catalogue.catalogue import load_catalogue
 from tests.budget.meta import build
-from tests.budget.stepping import llama_4, mllama, small
+from tests.budget.stepping import llama_4, mllama, small, small_budget
 
 CATALOGUE = load_catalogue()
 SCOUT = CATALOGUE.model("llama-4-scout-17b-16e").architecture
@@ -82,6 +82,20 @@ def test_the_longest_context_is_the_last_that_fits(arch, free, size):
     context = longest_context(arch, free, batch=3, kv_bytes=size)
     assert cache_bytes(arch, context, 3, size) <= free
     assert cache_bytes(arch, context + 1, 3, size) > free
+
+
+def test_where_every_layer_keeps_a_chunk_no_context_is_too_long():
+    arch = llama_4().model_copy(update={"no_rope_layers": ()})
+    chunk = arch.attention_chunk_size
+    full = cache_bytes(arch, chunk)
+    assert cache_bytes(arch, 10**9) == full
+    assert longest_context(arch, full) is None
+    assert longest_context(arch, full - 1) == chunk - 1
+    assert longest_context(llama_4(), full) is not None
+    told = small_budget(arch, mode="inference", length=64).to_dict()["kv"]
+    assert told["longest_context"] is None
+    assert "no context is too long" in told["note"]
+    assert small_budget(small(), mode="inference").to_dict()["kv"]["note"] is None
 
 
 def test_a_quantized_cache_is_half_and_a_quarter():

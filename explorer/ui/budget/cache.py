@@ -13,7 +13,6 @@ from explorer.ui.markup import element, joined
 
 SHOWN = {"bfloat16": "16 bits", "float8": "float8", "int8": "int8", "int4": "int4"}
 CONTEXTS = (2**10, 2**12, 2**13, 2**15, 2**17, 2**20)
-MORE_THAN_EVER = 10**8
 
 
 def view(case: Case) -> Markup:
@@ -83,7 +82,7 @@ def _contexts(case: Case) -> Markup:
     rows.append(
         row(
             "the longest that fits",
-            *(f"{n:,}" if n < MORE_THAN_EVER else "no limit" for n in longest),
+            *("no limit" if n is None else f"{n:,}" for n in longest),
             numeric=range(1, 5),
             class_="total",
         )
