@@ -48,7 +48,7 @@ PLACES = {
     "fourierft": "16 * n_frequency",
     "waveft": "16 * n_frequency",
 }
-ON_HOST = {"fourierft", "waveft"}
+ON_HOST = {"adamss", "fourierft", "waveft"}
 
 
 def held_bytes(

@@ -99,7 +99,8 @@ def trained_size(resolved: Resolved) -> int:
 def adapter_held(resolved: Resolved) -> int:
     """Bytes of what the method adds and does not train."""
     size = int(BYTES[resolved.plan.parameter_dtype])
-    return held_bytes(resolved.arch, resolved.method, resolved.knobs, size)
+    on_gpu = resolved.hardware.kind != "cpu"
+    return held_bytes(resolved.arch, resolved.method, resolved.knobs, size, on_gpu)
 
 
 def tail_of(resolved: Resolved) -> Tail:

@@ -1,7 +1,5 @@
 """What a method keeps frozen, against every tensor that hangs on a model it is attached to."""
 
-from collections.abc import Iterable, Iterator
-
 import pytest
 import torch
 
@@ -10,6 +8,7 @@ from explorer.catalogue.catalogue import load_catalogue
 from explorer.methods import attach
 from tests.budget.meta import build
 from tests.budget.stepping import small
+from tests.budget.tracing import hung_on, storages
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # of peft's, about other uses
 
@@ -47,38 +46,15 @@ CASES = [
 ]
 
 
-def tensors_in(value: object, depth: int = 0) -> Iterator[torch.Tensor]:
-    """Tensors in nested containers; of a sparse one its parts."""
-    if isinstance(value, torch.Tensor):
-        yield from (value._indices(), value._values()) if value.is_sparse else (value,)
-    elif depth < 4 and isinstance(value, dict | list | tuple):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from tensors_in(item, depth + 1)
-
-
-def bytes_on(modules: Iterable[torch.nn.Module], but: str) -> int:
-    """Bytes of the storages that hang on modules, those of the attribute `but` left out."""
-    found = {}
-    for module in modules:
-        for name, value in vars(module).items():
-            if name in ("_modules", but):
-                continue
-            for tensor in tensors_in(value):
-                storage = tensor.untyped_storage()
-                found[storage.data_ptr()] = storage.nbytes()
-    return sum(found.values())
-
-
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize(("arch", "method", "knobs"), CASES, ids=str)
 def test_what_is_held_beside_what_trains_is_what_hangs_on_the_model(arch, method, knobs, dtype):
     torch.manual_seed(0)
     base = build(arch).to(getattr(torch, dtype))
-    # peft's own list of the prompt's positions, 8 bytes a token, is left to rounding
-    before = bytes_on(base.modules(), but="prompt_tokens")
+    before = sum(storages(hung_on(base)).values())
     model = attach(base, method, knobs)
     trained = [p for p in model.parameters() if p.requires_grad]
-    added = bytes_on(model.modules(), but="prompt_tokens") - before
+    added = sum(storages(hung_on(model)).values()) - before
     added -= sum(p.numel() * p.element_size() for p in trained)
     record = load_catalogue().method(method)
     size = torch.finfo(getattr(torch, dtype)).bits // 8
@@ -93,10 +69,13 @@ def test_llama_3_1_8b_holds_bases_of_the_widest_input_and_output_for_randlora():
 
 
 def test_places_that_peft_leaves_on_the_host_are_not_held_on_a_gpu():
-    for method in ("fourierft", "waveft"):
+    attributes = {"fourierft": "indices", "waveft": "waveft_indices", "adamss": "scatter_index"}
+    for method, attribute in attributes.items():
         record = load_catalogue().method(method)
-        knobs = record.read_knobs({"n_frequency": 50})
-        assert held_bytes(TINY, record, knobs, 2, on_gpu=True) == 0
-        model = attach(build(TINY), method, {"n_frequency": 50})
-        layer = next(m for m in model.modules() if hasattr(m, f"{method}_spectrum"))
-        assert isinstance(getattr(layer, "waveft_indices", getattr(layer, "indices", None)), dict)
+        knobs = record.read_knobs({})
+        model = attach(build(small()), method)
+        layers = [m for m in model.modules() if isinstance(getattr(m, attribute, None), dict)]
+        assert layers  # a plain dictionary, which `Module.to` does not move
+        places = sum(t.nbytes for m in layers for t in getattr(m, attribute).values())
+        here, there = (held_bytes(small(), record, knobs, 2, on_gpu) for on_gpu in (False, True))
+        assert here - there == places * (2 if method == "adamss" else 1)  # and by cluster

@@ -1,7 +1,7 @@
 """What a training step really holds: saved tensors by hooks, live bytes by the profiler."""
 
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +22,25 @@ def storages(tensors: Iterable[torch.Tensor]) -> dict[int, int]:
     return found
 
 
+def hung_on(model: torch.nn.Module) -> Iterator[torch.Tensor]:
+    """Every tensor that hangs on the model: parameters, buffers and what attributes hold.
+
+    peft's own list of a prompt's positions, 8 bytes a token, is left to rounding.
+    """
+    for module in model.modules():
+        for name, value in vars(module).items():
+            if name not in ("_modules", "prompt_tokens"):
+                yield from _tensors_in(value)
+
+
+def _tensors_in(value: object, depth: int = 0) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif depth < 4 and isinstance(value, dict | list | tuple):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _tensors_in(item, depth + 1)
+
+
 class Packed:
     """A saved tensor; lives as long as the operation that saved it, and not in a ring with it."""
 
@@ -31,7 +50,7 @@ class Packed:
 
 def saved_bytes(model: torch.nn.Module, forward: Callable[[], torch.Tensor]) -> int:
     """Bytes that autograd keeps for the backward pass, the model's own tensors left out."""
-    own = set(storages([*model.parameters(), *model.buffers()]))
+    own = set(storages(hung_on(model)))
     kept: list[weakref.ref[Packed]] = []
 
     def pack(tensor: torch.Tensor) -> Packed:

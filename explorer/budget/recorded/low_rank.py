@@ -169,6 +169,6 @@ def adamss(spot: Spot) -> Value:
     down = spot.batched(projected, first, (tokens * groups * inner, rank), "A x")
     last = narrow(spot.trained("B", inner * spot.d_out))
     up = spot.batched(down, last, (tokens * spot.d_out, inner), "B A x")
-    places = spot.fresh("places of the rows", spot.d_out, 8)
+    places = spot.brought("places of the rows", spot.d_out)
     scattered = spot.tape.value(f"{spot.label}: update", up.numbers, up.size)
     return spot.plus_cast(y, spot.keep([up], [places], scattered))

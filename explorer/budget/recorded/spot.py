@@ -57,6 +57,10 @@ class Spot:
         """A tensor that the forward fills anew and that nothing trains: an identity, indices."""
         return self.tape.value(self._named(label), numbers, size or self.size, grad=False)
 
+    def brought(self, label: str, numbers: int) -> Value:
+        """Indices (int64) that peft keeps on the host: on a GPU each forward makes a copy there."""
+        return self.fresh(label, numbers, 8) if self.on_gpu else self.frozen(label, numbers, 8)
+
     def _held(self, label: str, numbers: int, grad: bool, size: int | None = None) -> Value:
         value = self.tape.value(self._named(label), numbers, size or self.size, grad)
         value.storage.bytes = 0

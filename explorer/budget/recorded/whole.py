@@ -91,7 +91,9 @@ def waveft(spot: Spot) -> Value:
     """Few wavelet coefficients, put in place and turned back into a weight."""
     few = spot.number("n_frequency")
     padded = 4 * -(-spot.d_in // 2) * -(-spot.d_out // 2)
-    valid = [spot.fresh("which are valid", few, 1), spot.fresh("places", 2 * few, 8)]
+    valid = [spot.brought("places", 2 * few)]
+    if spot.knobs["use_idwt"]:
+        valid = [spot.fresh("which are valid", few, 1), spot.fresh("valid places", 2 * few, 8)]
     spectrum = spot.tape.value(f"{spot.label}: spectrum", padded, spot.size)
     spectrum = spot.keep([spot.trained("spectrum", few)], valid, spectrum)
     if spot.knobs["use_idwt"]:
@@ -106,7 +108,7 @@ def fourierft(spot: Spot) -> Value:
     """Few Fourier coefficients, put in place and turned back into a weight."""
     few, numbers = spot.number("n_frequency"), spot.d_in * spot.d_out
     spectrum = spot.tape.value(f"{spot.label}: spectrum", numbers, spot.size)
-    places = spot.fresh("places", 2 * few, 8)
+    places = spot.brought("places", 2 * few)
     spectrum = spot.keep([spot.trained("spectrum", few)], [places], spectrum)
     weight = spot.tape.value(f"{spot.label}: weight of the adapter", numbers, spot.size)
     weight = spot.tape.record(weight, [spectrum], scratch=COMPLEX * numbers)
