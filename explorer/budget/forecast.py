@@ -17,7 +17,6 @@ from explorer.budget.time import Time, time_of
 from explorer.budget.traffic import runs_every_expert
 from explorer.catalogue.catalogue import Catalogue, load_catalogue
 
-
 UNBOUNDED = "no context is too long for the memory: no layer keeps more of it than a chunk"
 
 
