@@ -84,11 +84,14 @@ NEEDED = {
 
 LONGEST_WORD = 300
 MOST_SAVED = 64  # modules kept whole beside the adapter
-ORDINARY = 8192  # a size up to this is let pass, whatever the tensors measure
+ORDINARY = 1024  # a size up to this is let pass, whatever the tensors measure
 REPEATED = {  # how often something is done in each layer
-    "boft_n_butterfly_factor": 16, "num_cayley_neumann_terms": 64,
+    "boft_n_butterfly_factor": 4, "num_cayley_neumann_terms": 64,
     "num_transformer_submodules": 2, "psoft_svd_lowrank_niter": 64,
 }  # fmt: skip
+# What a method lays out for each linear beside its tensors, as a product of settings.
+BESIDE = {"tinylora": ("u", "r", "r")}
+MOST_BESIDE = 2**20  # numbers
 TIMES = {
     "deltaT", "final_warmup", "init_warmup", "mask_interval", "tfinal", "tinit", "total_step",
 }  # fmt: skip
@@ -121,6 +124,7 @@ def safe_settings(config: Mapping[str, Any], method: Method, shapes: Shapes) -> 
             kept[name] = value
         else:
             kept[name] = _read(name, value, method, largest)
+    _demand_room(method, kept)
     kept |= named_targets(kept, shapes)
     if "init_lora_weights" in kept:
         kept["init_lora_weights"] = _start(kept["init_lora_weights"])
@@ -178,7 +182,16 @@ def _is(kind: str, value: Any) -> bool:
 
 
 def _no_size(name: str) -> bool:
-    return name in TIMES or "seed" in name or "prng" in name
+    scales = name.endswith("alpha") or "lambda" in name
+    return scales or name in TIMES or "seed" in name or "prng" in name
+
+
+def _demand_room(method: Method, kept: Mapping[str, Any]) -> None:
+    names = BESIDE.get(method.id, ())
+    sizes = [kept.get(name) or method.knobs[name].default for name in names]
+    if names and math.prod(sizes) > MOST_BESIDE:
+        told = " · ".join(f"{name} {size:,}" for name, size in zip(names, sizes, strict=True))
+        raise AdapterUploadError(f"{told} numbers for each linear: at most {MOST_BESIDE:,} fit.")
 
 
 def _start(value: bool | str | None) -> bool | str:

@@ -88,23 +88,23 @@ def _print_rows(file: Any) -> None:
     """The columns that can be trained on; of the others, whatever they hold, only the names."""
     names = file.schema_arrow.names
     used = [name for name in names if name in USED]
-    others = dict.fromkeys(name for name in names[:TOLD_COLUMNS] if name not in USED)
+    others = {name: "null" for name in names[:TOLD_COLUMNS] if name not in USED}
     begun = 0
     for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=used, use_threads=False):
         columns = []
         for name in used:
             try:
-                columns.append(batch.column(name).to_pylist())
-            except (ValueError, OverflowError, LookupError) as error:
+                values = batch.column(name).to_pylist()
+                columns.append([json.dumps(value, default=_as_text) for value in values])
+            except (ValueError, OverflowError, LookupError, TypeError) as error:
                 _refuse(
                     f"cannot be read, rows {begun + 1} to {begun + len(batch)}, column {name}: "
                     f"{_first_line(error)}."
                 )
         for number in range(len(batch)):
-            row = others | {
-                name: column[number] for name, column in zip(used, columns, strict=True)
-            }
-            sys.stdout.write(json.dumps(row, default=_as_text) + "\n")
+            row = others | {name: cells[number] for name, cells in zip(used, columns, strict=True)}
+            pairs = (f"{json.dumps(name)}: {cell}" for name, cell in row.items())
+            sys.stdout.write(f"{{{', '.join(pairs)}}}\n")
         begun += len(batch)
 
 
@@ -115,7 +115,7 @@ def _first_line(error: Exception) -> str:
 
 def _as_text(value: Any) -> str:
     """Bytes are often text without the mark of it; the rest are dates and decimals."""
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
 
 
 def _refuse(sentence: str) -> None:

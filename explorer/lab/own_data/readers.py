@@ -173,7 +173,8 @@ def _table(text: str, name: str, delimiter: str | None) -> Iterator[Record]:
 
 
 def _columns(cells: list[str], name: str, line: int) -> list[str]:
-    """The names in a table's first line."""
+    """The names in a table's first line, without the space that people write after a comma."""
+    cells = [cell.strip() for cell in cells]
     if len(cells) > MAX_COLUMNS:
         raise UploadError(
             f"{name}, line {line}: {len(cells):,} columns; at most {MAX_COLUMNS:,} are taken, and "

@@ -134,6 +134,7 @@ def test_a_setting_of_another_type_or_size_is_refused(methods, given, sentence):
     [
         ("fourierft", {"n_frequency": 10**8}, "100,000,000, and the longest side .* is 576"),
         ("prompt-tuning", {"token_dim": 10**6}, "token_dim = 1,000,000, and the longest side"),
+        ("tinylora", {"u": 576, "r": 256}, "u 576 · r 256 · r 256 numbers for each linear"),
         ("oft", {"num_cayley_neumann_terms": 10**6}, "num_cayley_neumann_terms = 1000000"),
         ("shadow", {"shadow_model": "someone/else"}, "shadow_model names a model of its own"),
     ],
@@ -146,6 +147,7 @@ def test_a_size_that_no_tensor_tells_of_is_refused(methods, method, given, sente
 def test_seeds_and_steps_are_no_sizes(methods):
     assert safe(methods, "vera", projection_prng_key=2**31 - 1)["projection_prng_key"] == 2**31 - 1
     assert safe(methods, "adalora", total_step=10**6)["total_step"] == 10**6
+    assert safe(methods, "randlora", randlora_alpha=50_000)["randlora_alpha"] == 50_000
     assert safe(methods, lora_alpha=0.5)["lora_alpha"] == 0.5
 
 

@@ -203,7 +203,7 @@ def test_a_row_over_several_lines_with_too_many_columns_is_named_where_it_begins
 
 
 def test_short_rows_and_columns_without_a_name_are_no_fault_by_themselves(tmp_path):
-    found = written(tmp_path, "a.csv", "prompt,completion,,\na,b\na,b,,\na\n")
+    found = written(tmp_path, "a.csv", "prompt, completion,,\na,b\na,b,,\na\n")
     assert (len(found.rows), str(found.problems[0])) == (2, "line 4: no key 'completion'")
 
 
@@ -289,6 +289,7 @@ def test_a_parquet_file_is_read_for_the_columns_that_are_used(tmp_path):
         (pyarrow.array([2**62] * 70, pyarrow.timestamp("us")), "out of range"),
         (pyarrow.array([1] * 70, pyarrow.timestamp("us", "Mars/Base")), "Mars/Base"),
         (pyarrow.array([b"\xff\xfe"] * 70).view(pyarrow.string()), "decode byte 0xff"),
+        (pyarrow.array([b"\xff\xfe"] * 70), "decode byte 0xff"),
     ],
 )
 def test_a_parquet_value_that_cannot_be_read_is_told_with_its_reason(tmp_path, values, reason):

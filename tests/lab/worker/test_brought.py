@@ -118,12 +118,12 @@ def test_a_plain_pattern_means_what_it_meant(loaded, tmp_path, bring):
 @pytest.mark.parametrize(
     ("method", "settings", "sentence"),
     [
-        ("lora", {"r": 4096}, r"lora_A.weight has \[8, 64\], \[4096, 64\] is needed"),
+        ("lora", {"r": 1000}, r"lora_A.weight has \[8, 64\], \[1000, 64\] is needed"),
         ("lora", {"rank_pattern": {"v_proj": 10**8}}, r"\[100000000, 64\] is needed"),
         ("lora", {"modules_to_save": ["lm_head"]}, "lm_head.weight is missing"),
         ("lora", {"use_dora": True}, "lora_magnitude_vector is missing"),
-        ("prompt-tuning", {"num_virtual_tokens": 8000}, r"has \[5, 64\], \[8000, 64\]"),
-        ("llama-adapter-v1", {"adapter_len": 4096}, r"\[4096, 64\] is needed"),
+        ("prompt-tuning", {"num_virtual_tokens": 1000}, r"has \[5, 64\], \[1000, 64\]"),
+        ("llama-adapter-v1", {"adapter_len": 1000}, r"\[1000, 64\] is needed"),
         ("lora", {"r": -1}, "does not fit .*positive"),
     ],
 )
