@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from explorer.budget.forecast import Budget
-from explorer.budget.held import PER_MODEL, PER_NAME, PER_SITE, PLACES
+from explorer.budget.held import PER_MODEL, PER_NAME, PER_SITE, UNWRITTEN
 from explorer.budget.kv import cached_layers
 from explorer.budget.memory import SHARDED, gathered_layers, setting_of, tail_of, trained_size
 from explorer.budget.optimizer import optimizer_state
@@ -92,7 +92,7 @@ def _adapter_frozen(budget: Budget) -> Written:
     method, size = budget.resolved.method, budget.memory.terms["adapter_frozen"]
     tables = (
         ("at each linear", PER_SITE),
-        ("places at each linear", PLACES),
+        ("unwritten at each linear", UNWRITTEN),
         ("a name", PER_NAME),
         ("a model", PER_MODEL),
     )

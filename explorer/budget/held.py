@@ -22,11 +22,11 @@ PER_SITE = {
     " + (2 * d_in * d_out if config_A_B == 'none' else 0))",
     "lora": "4 * r * d_out if init_lora_weights == 'mica' else 0",
     "osf": "4 * (low * (d_in + d_out + 1) + (high * d_out if d_out > d_in else 0)"
-    " + (high * d_in if d_in > d_out else 0)) + views",
+    " + (high * d_in if d_in > d_out else 0))",
     "psoft": "4 * r * (d_in + d_out) + (8 * r * (r - 1) if psoft_orth else 0)",
     "shira": "8 * r * (d_in + d_out)",
     "supertuning": "4 * int(d_in * d_out * (1 - sparsity))",
-    "tinylora": "4 * (r * (d_in + d_out) + u * r * r)",
+    "tinylora": "4 * ((k := min(r, d_in, d_out)) * (d_in + d_out) + u * k * k)",
     "unilora": "12 * r * (d_in + d_out)",
 }  # fmt: skip
 PER_NAME = {
@@ -41,11 +41,14 @@ PER_MODEL = {
     "trainable-tokens": "4 * len(token_indices) * hidden_size",
     "vera": "4 * r * (widest_in + widest_out)",
 }
-# Places in plain attributes, which no file holds, at each linear. Those of ON_HOST stay in the
-# host's memory when the model is on a GPU: each forward copies them there.
-PLACES = {
+# What no file holds, at each linear: places in plain attributes, what views keep alive. Those of
+# ON_HOST stay in the host's memory when the model is on a GPU: each forward copies them there.
+UNWRITTEN = {
     "adamss": "16 * d_out",
     "fourierft": "16 * n_frequency",
+    "lora": "stream * d_out * (min(d_in, d_out) - 1)"
+    " if init_lora_weights == 'mica' and r == 1 and stream == 4 else 0",
+    "osf": "views",
     "waveft": "16 * n_frequency",
 }
 ON_HOST = {"adamss", "fourierft", "waveft"}
@@ -59,10 +62,10 @@ def held_bytes(
     `stream` are those of a number of the model, `on_gpu` says that the model is not on the host.
     """
     total = buffer_bytes(arch, method, knobs, stream)
-    if method.id in PLACES and not (on_gpu and method.id in ON_HOST):
+    if method.id in UNWRITTEN and not (on_gpu and method.id in ON_HOST):
         for group in selection(arch, method, knobs).groups:
-            sizes = dict(knobs) | {"d_out": group.d_out}
-            total += group.count * evaluate(PLACES[method.id], sizes)
+            sizes = dict(knobs) | {"stream": stream} | _ranks(group, knobs, stream)
+            total += group.count * evaluate(UNWRITTEN[method.id], sizes)
     return total
 
 

@@ -40,7 +40,9 @@ CASES = [
     (BIASED, "glora", {"config_A_B": "none", "config_C": "vector", "target_modules": "q_proj"}),
     (BIASED, "glora", {"config_C": "none", "config_D_E": "none"}),
     (TINY, "lora", {"init_lora_weights": "mica"}),
+    (TINY, "lora", {"init_lora_weights": "mica", "r": 1} | ALL),
     (TINY, "lora", ALL),
+    (TINY, "tinylora", {"r": 40} | ALL),
     (TIED, "trainable-tokens", {}),
     *((TINY, "cartridge", {"num_frozen_tokens": frozen}) for frozen in (0, 1, 4)),
 ]

@@ -144,6 +144,7 @@ KNOBBED = [
     ("waveft", {"n_frequency": 20_000, "use_idwt": False}),
     ("fourierft", {"n_frequency": 20_000}),
     ("deft", {"r": 200}),
+    ("tinylora", {"r": 200}),
     ("randlora", {"target_modules": "q_proj,v_proj,gate_proj,down_proj"}),
     ("adamss", {"num_subspaces": 2}),
     ("vera", {"vera_dropout": 0.1}),

@@ -105,7 +105,7 @@ def osf(spot: Spot) -> Value:
 
 def tinylora(spot: Spot) -> Value:
     """Frozen singular directions and a tiny matrix between them, mixed from u shared numbers."""
-    tokens, rank = spot.tokens, spot.number("r")
+    tokens, rank = spot.tokens, min(spot.number("r"), spot.d_in, spot.d_out)
     y, wide = spot.base(spot.x), spot.wide()
     rows = spot.frozen("V", rank * spot.d_in)
     mixed = spot.made([spot.shared("v", spot.number("u"))], rank * rank, "R")
