@@ -22,6 +22,7 @@ from explorer.methods.registry import records
 from explorer.methods.unshare import unshare
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+PREFIX = "base_model.model."  # of a peft model's names
 TENSORS = "trained.safetensors"  # of `full` and `norms-and-biases`: names as in the model
 
 CARD = """---
@@ -67,7 +68,8 @@ def load_adapter(loaded: Loaded, folder: Path) -> nn.Module:
     """A view of the base with the saved adapter on it, in evaluation mode.
 
     Raises AdapterError when the folder holds none, or one for a base of another shape; an adapter
-    that was brought is then deleted, unless it could be loaded before.
+    that was brought is then deleted, unless it could be loaded before or may fit the whole base
+    where it does not fit the quantized one.
     """
     model = loaded.view()
     if (folder / TENSORS).is_file():
@@ -77,7 +79,7 @@ def load_adapter(loaded: Loaded, folder: Path) -> nn.Module:
     try:
         adapted = put_on(model, folder, loaded.base.id)
     except UnfitAdapterError as error:
-        if settle(folder, fits=False):
+        if loaded.quantization == "none" and settle(folder, fits=False):
             raise UnfitAdapterError(f"{error} It was deleted.") from error
         raise
     settle(folder, fits=True)
@@ -95,7 +97,7 @@ def put_on(model: PreTrainedModel, folder: Path, base: str) -> PeftModel:
     try:
         config = PeftConfig.from_pretrained(str(folder))
         config.inference_mode = True
-        given = _shapes(path)
+        given = _without_the_base(_shapes(path), model, path)
         if _kind(config) not in NOT_ON_META:
             _demand_same(shapes_on_meta(model, config), given, base)
         unshare(model, config)
@@ -136,6 +138,28 @@ def _kind(config: PeftConfig) -> str:
     return next((m.id for m in records().values() if m.peft_type == kind), "")
 
 
+def _without_the_base(given: Shapes, model: PreTrainedModel, path: Path) -> Shapes:
+    """The shapes less those of base weights that peft saves beside an adapted head or embedding.
+
+    Raises AdapterError where such a weight is another than the base's.
+    """
+    own = dict(model.named_parameters(remove_duplicate=False))  # a head may be tied
+    kept = {}
+    for name, shape in given.items():
+        base = own.get(name.removeprefix(PREFIX).replace(".base_layer.weight", ".weight"))
+        if not name.endswith(".base_layer.weight") or base is None or base.shape != shape:
+            kept[name] = shape
+            continue
+        with safe_open(path, "pt", str(base.device)) as file:
+            same = torch.equal(file.get_tensor(name).to(base.dtype), base)
+        if not same:
+            raise AdapterError(
+                f"The adapter brings a weight of the base, {name}, that is another here: it was "
+                "made on a base that was changed."
+            )
+    return kept
+
+
 def _shapes(path: Path) -> Shapes:
     with safe_open(path, "pt") as file:
         return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  # not a dict
@@ -150,7 +174,7 @@ def _map_tensors(model: PeftModel, wanted: dict[str, Tensor], path: Path) -> Non
     own = {parameter.data_ptr(): parameter for parameter in model.parameters()}
     for name, tensor in load_file(path).items():
         _demand_numbers(name, tensor)
-        parameter = own.get(wanted[name].data_ptr())
+        parameter = own.get(wanted[name].data_ptr()) if name in wanted else None
         if parameter is None or parameter.device != tensor.device:
             continue
         if (parameter.shape, parameter.dtype) == (tensor.shape, tensor.dtype):

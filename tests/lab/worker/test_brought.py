@@ -23,6 +23,7 @@ from explorer.lab.worker.adapters import (
 from explorer.lab.worker.view import privatize
 from explorer.methods.attach import attach
 from explorer.methods.registry import build_config, records
+from tests.lab.worker.conftest import take
 from tests.methods import contract
 
 pytestmark = [
@@ -115,6 +116,26 @@ def test_a_plain_pattern_means_what_it_meant(loaded, tmp_path, bring):
     assert torch.allclose(logits(again), logits(model), atol=1e-5)
 
 
+@pytest.mark.parametrize("target", ["lm_head", "embed_tokens"])
+def test_a_head_s_adapter_comes_with_the_base_s_weight_which_has_to_be_the_same(
+    loaded, tmp_path, bring, target
+):
+    before = logits(loaded.model)
+    config = build_config("lora", {"r": 4})
+    config.target_modules = {target, "q_proj"}
+    model = contract.stir(get_peft_model(loaded.view(), config))
+    model.peft_config["default"].base_model_name_or_path = HUB
+    model.save_pretrained(tmp_path / "adapter")  # as peft does it by itself
+    wanted = logits(model)
+    again = load_adapter(loaded, bring(tmp_path / "adapter").files)
+    assert torch.allclose(logits(again), wanted, atol=1e-5)
+    name = next(n for n in load_file(tmp_path / "adapter" / WEIGHTS) if "base_layer" in n)
+    changed = bring(tmp_path / "adapter", lambda tensors: tensors[name][0].add_(1))
+    with pytest.raises(UnfitAdapterError, match=r"brings a weight of the base, .* another here"):
+        load_adapter(loaded, changed.files)
+    assert torch.equal(logits(loaded.model), before)
+
+
 @pytest.mark.parametrize(
     ("method", "settings", "sentence"),
     [
@@ -162,6 +183,15 @@ def test_an_adapter_that_does_not_fit_is_deleted_unless_it_was_read_before(loade
         load_adapter(loaded, good.files)
     assert "deleted" not in str(told.value)
     assert find_adapter(good.id)
+
+
+def test_what_does_not_fit_a_quantized_base_is_not_deleted(shelf, loaded, tiny_base, saved, bring):
+    _, folder = saved(init_lora_weights="pissa")
+    brought = bring(folder)
+    quantized = take(shelf, tiny_base, quantization="nf4")
+    with pytest.raises(UnfitAdapterError, match=r"does not fit .* PiSSA under float32"):
+        load_adapter(quantized, brought.files)
+    load_adapter(loaded, brought.files)
 
 
 def test_a_lack_of_memory_is_told_and_nothing_deleted(loaded, saved, bring, monkeypatch):
