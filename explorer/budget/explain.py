@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from explorer.budget.forecast import Budget
 from explorer.budget.held import PER_MODEL, PER_NAME, PER_SITE, UNWRITTEN
 from explorer.budget.kv import cached_layers
-from explorer.budget.memory import SHARDED, gathered_layers, setting_of, tail_of, trained_size
+from explorer.budget.memory import setting_of, tail_of, trained_size
 from explorer.budget.optimizer import optimizer_state
 from explorer.budget.plan import KV_BYTES
 from explorer.budget.quantization import FOUR_BIT
 from explorer.budget.shape import Setting
+from explorer.budget.sharding import SHARDED, gathered_layers
 from explorer.budget.step import Run
 
 
@@ -195,8 +196,13 @@ def _logits(budget: Budget) -> Written:
 
 
 def _temporary(budget: Budget) -> Written:
-    size = budget.memory.terms["temporary"]
-    return "gradients of activations inside one layer", "the most alive at once", f"{size:,}"
+    memory = budget.memory
+    size = memory.terms["temporary"]
+    meaning = "gradients of activations inside one layer"
+    if memory.step is not None and size > memory.step.temporary:
+        fullest = max(memory.phases, key=lambda phase: memory.phases[phase])
+        meaning = f"what the fullest part of the step ({fullest}) holds besides, for a moment"
+    return meaning, "the most alive at once", f"{size:,}"
 
 
 def _framework(budget: Budget) -> Written:
