@@ -1,8 +1,7 @@
 """The bytes of the tensors that a method's adapter file holds, as peft 0.21 writes it."""
 
-from explorer.budget.formula import evaluate
-from explorer.budget.held import PER_NAME, buffer_bytes
-from explorer.budget.memory import trained_size
+from explorer.budget.held import buffer_bytes, shared_bytes
+from explorer.budget.memory import sizes_of, trained_size
 from explorer.budget.plan import BYTES
 from explorer.budget.resolve import Resolved
 from explorer.budget.trainable import selection
@@ -48,18 +47,15 @@ def _ends_bytes(resolved: Resolved) -> int:
 
 def _adapter_bytes(resolved: Resolved, size: int) -> int:
     method, arch, knobs = resolved.method, resolved.arch, resolved.knobs
-    stream = int(BYTES[resolved.plan.parameter_dtype])
+    sizes = sizes_of(resolved)
     trained = resolved.trainable.total * size
-    frozen = buffer_bytes(arch, method, knobs, stream)
+    frozen = buffer_bytes(arch, method, knobs, sizes)
     if method.id in FROZEN_TOO:
         return trained + frozen
     if method.id in FROZEN_AT_EACH:
         return trained + frozen * (len(selection(arch, method, knobs).sites) + 1)
-    if method.id == "frod":  # one factor of each name, with the places and the size of S
-        groups = selection(arch, method, knobs).groups
-        names = dict(knobs) | {"stream": stream}
-        each = (evaluate(PER_NAME["frod"], names | {"d_in": g.d_in}) + 16 for g in groups)
-        return trained + sum(each)
+    if method.id == "frod":  # the weights' own factors are left out
+        return trained + shared_bytes(arch, method, knobs, sizes)
     if method.id == "lily":  # what linears share is written at each of them
         rank, experts = int(knobs["r"]), int(knobs["num_B"])
         sites = selection(arch, method, knobs).sites

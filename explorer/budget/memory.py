@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from explorer.budget.activity import IDLE
-from explorer.budget.held import held_bytes
+from explorer.budget.held import Sizes, held_bytes
 from explorer.budget.kv import cache_bytes
 from explorer.budget.layer import trace_layer
 from explorer.budget.optimizer import optimizer_state
@@ -13,6 +13,7 @@ from explorer.budget.resolve import Resolved
 from explorer.budget.shape import Setting, shapes_of
 from explorer.budget.step import Habit, StepBytes, simulate
 from explorer.budget.tail import Tail
+from explorer.budget.tape import FLOAT32
 
 MIB = 2**20
 # An allowance, not a measurement of this plan: the driver's context, library workspaces and the
@@ -83,6 +84,11 @@ def setting_of(resolved: Resolved) -> Setting:
 # peft leaves what these add in the type of the model, whatever it does to other adapters; V1's
 # prompts alone become float32 where the model's own type is an integer.
 IN_MODEL_TYPE = {"adaption-prompt", "ln-tuning"}
+# Prompts and our own tuners hold float32 whatever type the adapter was asked for.
+IN_FLOAT32 = {
+    "cartridge", "cpt", "llama-adapter-v1", "llama-adapter-v2", "llama-excitor",
+    "multitask-prompt-tuning", "p-tuning", "prefix-tuning", "prompt-tuning",
+}  # fmt: skip
 
 
 def trained_size(resolved: Resolved) -> int:
@@ -93,14 +99,20 @@ def trained_size(resolved: Resolved) -> int:
         return own
     if method in IN_MODEL_TYPE and not (plan.is_quantized and method == "adaption-prompt"):
         return min(own, adapter)
-    return adapter
+    # on int8 linears peft finds no type to narrow to
+    return FLOAT32 if method in IN_FLOAT32 or plan.quantization == "int8" else adapter
+
+
+def sizes_of(resolved: Resolved) -> Sizes:
+    """Bytes of a number of the model and of one that the method adds and freezes."""
+    return Sizes(int(BYTES[resolved.plan.parameter_dtype]), trained_size(resolved))
 
 
 def adapter_held(resolved: Resolved) -> int:
     """Bytes of what the method adds and does not train."""
-    size = int(BYTES[resolved.plan.parameter_dtype])
     on_gpu = resolved.hardware.kind != "cpu"
-    return held_bytes(resolved.arch, resolved.method, resolved.knobs, size, on_gpu)
+    sizes = sizes_of(resolved)
+    return held_bytes(resolved.arch, resolved.method, resolved.knobs, sizes, on_gpu)
 
 
 def tail_of(resolved: Resolved) -> Tail:

@@ -92,8 +92,7 @@ def _input_widths(sites: tuple[Site, ...]) -> dict[str, int]:
     """By name of a linear, how many input widths those in one kind of block have at most."""
     widths: dict[tuple[str, str], set[int]] = {}
     for site in sites:
-        block = site.path.rpartition(".")[0].rpartition(".")[2]
-        widths.setdefault((block, site.name), set()).add(site.d_in)
+        widths.setdefault((site.block, site.name), set()).add(site.d_in)
     most: dict[str, int] = {}
     for (_, name), found in widths.items():
         most[name] = max(len(found), most.get(name, 0))

@@ -39,6 +39,11 @@ class Site:
         """Numbers in the weight."""
         return self.d_in * self.d_out
 
+    @property
+    def block(self) -> str:
+        """Name of the module that holds it: `self_attn`, `mlp`, `shared_expert`."""
+        return self.path.rpartition(".")[0].rpartition(".")[2]
+
 
 def linear_sites(arch: Architecture) -> tuple[Site, ...]:
     """Every `nn.Linear` of the model in the order of its modules, the head (`lm_head`) last."""
