@@ -11,6 +11,7 @@ from explorer.budget.plan import BYTES, KV_BYTES, Plan
 from explorer.budget.quantization import FOUR_BIT, Quantization, WeightBytes, ceil_div, weight_bytes
 from explorer.budget.resolve import Resolved
 from explorer.budget.shape import Setting, shapes_of
+from explorer.budget.sharding import SHARDED, Gathered
 from explorer.budget.step import Habit, StepBytes, simulate
 from explorer.budget.tail import Tail
 from explorer.budget.tape import FLOAT32
@@ -157,8 +158,9 @@ def _training(resolved: Resolved) -> Memory:
         "adapter_frozen": adapter_held(resolved),
         "optimizer": optimizer_state(resolved, size, step).bytes,
         "master_copies": 4 * count if plan.master_weights and size < 4 else 0,
-        "communication": _communication(resolved, weights, gradients),
+        "communication": gradients if plan.sharding == "ddp" else 0,  # its buckets hold them again
     }
+    gathered = Gathered.of(weights, plan)
     moving = {
         "gradients": gradients,
         "whole_gradients": step.whole_gradients,
@@ -174,43 +176,23 @@ def _training(resolved: Resolved) -> Memory:
     # what trains in front of the layers, or is shared by them, has its gradient last of all
     late = ceil_div(gradients - step.gradients, spread)
     phases = {
-        name: value + late * _has_gradients(name, plan) for name, value in step.phases.items()
+        name: value + late * _has_gradients(name, plan) + gathered.during(name)
+        for name, value in step.phases.items()
     }
+    if gathered.largest:  # in place of what is held throughout
+        moving["communication"] = gathered.largest
+        before = moving["gradients"] if plan.accumulation > 1 else 0
+        below = sum(run.kept * run.count for run in step.runs) - step.runs[-1].kept
+        phases["forward"] = max(
+            phases["forward"],
+            before + gathered.at_first,
+            before + step.shared + below + gathered.at_last,
+        )
     return _assembled(resolved, held, moving, phases, weights, step)
-
-
-# What each way of sharding spreads over the devices.
-SHARDED = {
-    "zero-1": ("optimizer", "master_copies"),
-    "zero-2": ("optimizer", "master_copies", "gradients"),
-    "zero-3": ("weights", "adapter", "optimizer", "master_copies", "gradients"),
-    "fsdp": ("weights", "adapter", "optimizer", "master_copies", "gradients"),
-}
 
 
 def _has_gradients(phase: str, plan: Plan) -> bool:
     return plan.accumulation > 1 or phase in ("embedding backward", "update")
-
-
-def _communication(resolved: Resolved, weights: WeightBytes, gradients: int) -> int:
-    """DDP's buckets hold the gradients again; ZeRO-3 and FSDP gather weights to use them.
-
-    That is two layers at a time, the next while the last still runs, and the model's ends, which
-    belong to FSDP's outermost module and stay whole throughout.
-    """
-    sharding = resolved.plan.sharding
-    if sharding == "ddp":
-        return gradients
-    if sharding in ("zero-3", "fsdp"):
-        return sum(gathered_layers(weights)) + weights.ends
-    return 0
-
-
-def gathered_layers(weights: WeightBytes) -> tuple[int, int]:
-    """Bytes of the two neighbouring layers that weigh most together."""
-    layers = [sum(parts) for parts in zip(weights.layers, weights.experts, strict=True)]
-    pairs = zip(layers, [*layers[1:], 0], strict=True)
-    return max(pairs, key=sum)
 
 
 def _inference(resolved: Resolved) -> Memory:

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from explorer.budget.forecast import obstacles
+from explorer.budget.optimizer import FLOAT32_STATES
 from explorer.budget.plan import OWN_WEIGHTS, Plan
 from explorer.budget.quantization import FOUR_BIT
 from explorer.budget.resolve import Resolved
@@ -47,6 +49,7 @@ def training_script(resolved: Resolved, catalogue: Catalogue) -> str:
 def _refuse_what_it_cannot(resolved: Resolved) -> None:
     plan = resolved.plan
     trained = plan.parameter_dtype if resolved.trains_own_weights else plan.adapter_dtype
+    states = "float32" if plan.optimizer in FLOAT32_STATES else trained
     refusals = {
         "The program trains; choose mode training.": plan.mode != "training",
         "The program runs on one device; start it with accelerate for more.": plan.devices > 1,
@@ -57,16 +60,15 @@ def _refuse_what_it_cannot(resolved: Resolved) -> None:
         "The program computes in the types of its tensors: leave autocast off.": plan.autocast,
         "Plain torch keeps no float32 copies of what trains: leave master_weights off, or train "
         "in float32.": plan.master_weights,
-        f"torch's optimizers hold their states in the type of what trains, {trained}: leave "
-        f"optimizer_dtype unset.": plan.optimizer_dtype not in (None, trained),
+        f"In the program {plan.optimizer} holds its states in {states}: leave optimizer_dtype "
+        "unset.": plan.optimizer_dtype not in (None, states),
         f"transformers asks bitsandbytes for blocks of 64 numbers, not of "
         f"{plan.quantization_block}: set quantization_block to 64.": (
             plan.quantization in FOUR_BIT and plan.quantization_block != 64
         ),
     }
-    method = resolved.method
-    if method.unsupported:
-        refusals[f"There is no program for {method.name}: {method.unsupported}"] = True
+    for why in obstacles(resolved):
+        refusals[f"There is no program for what cannot be run. {why}"] = True
     for sentence, applies in refusals.items():
         if applies:
             raise ExplorerError(sentence)

@@ -8,6 +8,7 @@ from torch import distributed
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.testing._internal.distributed.fake_pg import FakeStore
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
 from explorer.budget.forecast import Budget
 from tests.budget.stepping import step_of
@@ -29,10 +30,11 @@ def sharded_peak(budget: Budget) -> int:
     step, devices = step_of(budget), budget.plan.devices
     with pretended(devices):
         mesh = init_device_mesh("cpu", (devices,))
-        for layer in step.model.model.layers:
+        for layer in [m for m in step.model.modules() if isinstance(m, LlamaDecoderLayer)]:
             fully_shard(layer, mesh=mesh)
         fully_shard(step.model, mesh=mesh)
-        optimizer = torch.optim.AdamW(step.model.parameters(), foreach=False)
+        trained = [p for p in step.model.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(trained, foreach=False)
 
         def update() -> None:
             optimizer.step()
@@ -44,5 +46,5 @@ def sharded_peak(budget: Budget) -> int:
         gathered = 0
         if budget.plan.accumulation > 1:
             step.forward().backward()
-            gathered = sum(p.grad.to_local().nbytes for p in step.model.parameters())
+            gathered = sum(p.grad.to_local().nbytes for p in trained)
         return gathered + timeline(step.forward, update, lambda loss: loss).peak

@@ -103,13 +103,15 @@ def test_every_optimizer_is_one_that_its_library_has(optimizer):
     [
         ({"mode": "inference"}, "choose mode training"),
         ({"devices": 2, "sharding": "ddp"}, "one device"),
-        ({"method": "xlora"}, "There is no program for X-LoRA"),
+        ({"method": "xlora"}, "There is no program for what cannot be run. X-LoRA"),
         ({"loss_chunk": 8}, "set loss_chunk to 0"),
         ({"loss_float32": False}, "leave loss_float32 on"),
         ({"padded": True}, "leave padded off"),
         ({"master_weights": True}, "leave master_weights off"),
         ({"optimizer_dtype": "bfloat16"}, "leave optimizer_dtype unset"),
+        ({"optimizer": "lion", "optimizer_dtype": "bfloat16"}, "lion holds its states in float32"),
         ({"quantization": "nf4", "quantization_block": 128}, "set quantization_block to 64"),
+        ({"quantization": "nf4", "method": "loha"}, "what cannot be run. LoHa does not train"),
     ],
 )
 def test_what_no_plain_program_does_is_refused(values, sentence):
