@@ -21,7 +21,7 @@ class Sizes(NamedTuple):
 # block, and once in the model. `stream` are the bytes of a number of the model, `size` those of
 # what peft widens with the adapter; indices are int64 (8) or int32 (4).
 PER_SITE = {
-    "adamss": "size * min(r, d_in, d_out) * d_in",
+    "adamss": "size * min(r, (k := d_in + has_bias), d_out) * k",
     "boft": "4 * d_in * d_in",
     "delora": "size * d_in",
     "frod": "stream * d_in * d_out",

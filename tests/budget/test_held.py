@@ -35,6 +35,7 @@ CASES = [
     (TINY, "waveft", {"n_frequency": 50} | ALL),
     (TINY, "shira", ALL),
     (TINY, "adamss", {"num_subspaces": 3, "subspace_rank": 1} | ALL),
+    (BIASED, "adamss", {"target_modules": "q_proj,v_proj"}),
     *((TINY, "osf", {"effective_rank": rank} | ALL) for rank in (1, 2, 8, 32, 63)),
     (TINY, "glora", ALL),
     (BIASED, "glora", ALL),

@@ -239,6 +239,15 @@ def test_a_rank_of_deft_above_the_width_is_capped_as_in_peft(para):
     assert count_trainable(LLAMA, METHODS["deft"], knobs).total == real
 
 
+def test_a_bias_is_one_more_column_of_what_adamss_clusters():
+    arch = LLAMA.model_copy(update={"intermediate_size": 24})
+    knobs = {"subspace_rank": 1, "num_subspaces": 2, "target_modules": "down_proj"}  # 24 to 64
+    real = trained(attach(build(arch), "adamss", knobs))
+    found = count_trainable(arch, METHODS["adamss"], knobs)
+    assert found.total == real == 4 * (64 + 2 * 25)
+    assert not found.exact
+
+
 def test_mistakes_are_told_in_sentences():
     with pytest.raises(UnknownNameError, match="There is no knob 'rank'"):
         count_trainable(LLAMA_1_7B, METHODS["lora"], {"rank": 8})
