@@ -113,7 +113,7 @@ def settle(files: Path, fits: bool) -> bool:
     loaded = found.folder / LOADED
     if fits:
         loaded.touch()
-    elif not loaded.exists():
+    elif found.folder.is_dir() and not loaded.exists():
         delete_adapter(found.id)
         return True
     return False

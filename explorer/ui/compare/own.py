@@ -1,12 +1,13 @@
 """Adapters that a visitor brings: taken in, tried once on their base, listed, deleted."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
-from explorer.catalogue.errors import ExplorerError
+from explorer.catalogue.errors import ExplorerError, UnknownNameError
 from explorer.lab.events import Failed, Progress, SelfCheck
 from explorer.lab.own_adapters.hub import fetch_adapter
 from explorer.lab.own_adapters.store import (
@@ -95,7 +96,8 @@ class AdapterActions:
                 fits = fits or (isinstance(event, SelfCheck) and event.column == kept.id)
         finally:
             if not fits:
-                delete_adapter(kept.id)
+                with suppress(UnknownNameError):  # the worker may have done it
+                    delete_adapter(kept.id)
 
 
 def taken_in(actions: CompareActions, kept: OwnAdapter) -> Markup:
