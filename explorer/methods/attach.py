@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from peft import PeftConfig, PeftModel, get_peft_model
+from peft import PeftConfig, PeftModel, PeftType, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 from transformers import PreTrainedModel
@@ -13,6 +13,8 @@ from explorer.catalogue.method import Method
 from explorer.methods.quantization import prepare_quantized, quantization_of
 from explorer.methods.registry import MethodError, build_config, record
 from explorer.methods.unshare import unshare
+
+IN_CACHE = {PeftType.PREFIX_TUNING, PeftType.CARTRIDGE}  # prompts that are cached keys and values
 
 
 def attach(
@@ -46,12 +48,23 @@ def attach(
         prepare_quantized(model)
     try:
         unshare(model, config)
-        return _with_adapter(model, config, adapter_name)
+        adapted = _with_adapter(model, config, adapter_name)
     except ExplorerError:
         raise
     except Exception as error:  # peft refuses with whatever its code stumbles over
         told = str(error) or type(error).__name__
         raise MethodError(f"{method.name} cannot be attached to this model: {told}") from error
+    if _lacks_embedding(adapted, config):
+        raise MethodError(
+            f"{method.name} cannot be attached to this model: peft finds no embedding in it."
+        )
+    return adapted
+
+
+def _lacks_embedding(model: PeftModel, config: PeftConfig) -> bool:
+    """Whether a prompt goes in front of embeddings and peft, which tells nobody, found none."""
+    in_front = config.is_prompt_learning and config.peft_type not in IN_CACHE
+    return in_front and model.word_embeddings is None
 
 
 def _with_adapter(
