@@ -21,7 +21,8 @@ from explorer.ui.tab import Page
 
 FORMS = (
     f"JSONL, JSON, CSV, TSV, Parquet or text, up to {MAX_BYTES // 2**20} MiB and {MAX_ROWS:,} "
-    "rows. A row is prompt and completion; or messages; or instruction, input and output; or text."
+    "rows. A row is prompt and completion; or messages; or instruction, input and output; or text. "
+    "Numbers are taken as text; what is missing, true or false is told as a fault."
 )
 METRICS = [
     ("Overlap of words (ROUGE-L)", "rouge-l"),
