@@ -33,7 +33,7 @@ def test_the_survey_gets_five_rates_whatever_they_give():
     [
         (lambda rate: abs(rate - 0.03), [0.03, 0.09, 0.009]),  # the best is in the middle
         (lambda rate: 1 - rate, [0.03, 0.09, 0.009, 0.27, 0.81]),
-        (lambda rate: rate, [0.03, 0.09, 0.009, 0.0027, 0.00081]),
+        (lambda rate: rate, [0.03, 0.09, 0.009, 0.0027, 0.00081, 0.00024, 7.2e-05]),
         (lambda rate: None if rate > 0.05 else 1 - rate, [0.03, 0.09, 0.009]),
     ],
 )
