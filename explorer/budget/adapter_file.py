@@ -3,6 +3,7 @@
 from explorer.budget.held import buffer_bytes, shared_bytes
 from explorer.budget.memory import sizes_of, trained_size
 from explorer.budget.plan import BYTES
+from explorer.budget.quantization import FOUR_BIT, four_bit_parts, int8_parts, is_quantized
 from explorer.budget.resolve import Resolved
 from explorer.budget.trainable import selection
 
@@ -37,12 +38,25 @@ def _prompt_bytes(resolved: Resolved, size: int) -> int:
 
 
 def _ends_bytes(resolved: Resolved) -> int:
-    """The model's own embedding and head where they are among the targets."""
-    stream = int(BYTES[resolved.plan.parameter_dtype])
+    """The model's own embedding and head where they are among the targets.
+
+    Of a quantized head what bitsandbytes holds, without the 0.1 to 0.2 kB that describe it.
+    """
+    plan, arch = resolved.plan, resolved.arch
     if not any(knob.type == "sites" for knob in resolved.method.knobs.values()):
         return 0
-    sites = selection(resolved.arch, resolved.method, resolved.knobs).sites
-    return stream * sum(site.weight for site in sites if site.name in ENDS)
+    sites = selection(arch, resolved.method, resolved.knobs).sites
+    total = 0
+    for site in (site for site in sites if site.name in ENDS):
+        if plan.is_quantized and is_quantized(site, plan.skipped_modules, arch.tie_word_embeddings):
+            parts = int8_parts(site.d_in, site.d_out)
+            if plan.quantization in FOUR_BIT:
+                block, double = plan.quantization_block, plan.double_quantization
+                parts = four_bit_parts(site.weight, block, double)
+            total += sum(parts.values())
+        else:
+            total += int(BYTES[plan.parameter_dtype]) * site.weight
+    return total
 
 
 def _adapter_bytes(resolved: Resolved, size: int) -> int:

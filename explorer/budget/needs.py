@@ -68,11 +68,12 @@ def _places(
     """What a formula knows of the linears acted on, alike ones once."""
     chosen = selection(arch, method, knobs)
     widths = _input_widths(chosen.sites)
+    tied = arch.tie_word_embeddings
     if skipped is None:
         kinds = {(g.name, g.d_in, g.d_out, g.has_bias, False): None for g in chosen.groups}
     else:
         kinds = {
-            (s.name, s.d_in, s.d_out, s.has_bias, is_quantized(s, skipped)): None
+            (s.name, s.d_in, s.d_out, s.has_bias, is_quantized(s, skipped, tied)): None
             for s in chosen.sites
         }
     return [

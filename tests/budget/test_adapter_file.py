@@ -10,7 +10,7 @@ from explorer.budget.adapter_file import adapter_file_bytes
 from explorer.catalogue.catalogue import load_catalogue
 from explorer.methods import attach
 from tests.budget.meta import build
-from tests.budget.stepping import small, small_budget
+from tests.budget.stepping import quantized_linear, small, small_budget
 
 # What trains no adapter writes the model.
 ELSEWHERE = {"full", "norms-and-biases", "shadow"}
@@ -73,6 +73,24 @@ def test_what_knobs_and_targets_add_to_the_file_is_followed(method, knobs, shape
     model.save_pretrained(tmp_path)
     written = tensor_bytes(tmp_path / "adapter_model.safetensors")
     assert adapter_file_bytes(budget.resolved) == pytest.approx(written, abs=32)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("double", [False, True])
+@pytest.mark.parametrize("kind", ["nf4", "int8"])
+def test_a_quantized_head_is_written_as_it_is_held(kind, double, tmp_path):
+    values = {"quantization": kind, "double_quantization": double and kind == "nf4"}
+    knobs = {"target_modules": "v_proj,lm_head"}
+    budget = small_budget(
+        small(), method="lora", knobs=knobs, parameter_dtype="bfloat16",
+        skipped_modules=("q_proj",), **values,
+    )  # fmt: skip
+    model = build(small()).to(torch.bfloat16)
+    head = quantized_linear(model.lm_head.weight.data, budget.plan)
+    model.set_submodule("lm_head", head)
+    attach(model, "lora", knobs).save_pretrained(tmp_path)
+    written = tensor_bytes(tmp_path / "adapter_model.safetensors")
+    assert adapter_file_bytes(budget.resolved) == pytest.approx(written, abs=200)
 
 
 def test_a_projection_that_makes_the_prefix_is_not_written():
