@@ -8,7 +8,7 @@ from torch import distributed
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.testing._internal.distributed.fake_pg import FakeStore
-from transformers.models.llama.modeling_llama import LlamaDecoderLayer
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from explorer.budget.forecast import Budget
 from tests.budget.stepping import step_of
@@ -30,7 +30,7 @@ def sharded_peak(budget: Budget) -> int:
     step, devices = step_of(budget), budget.plan.devices
     with pretended(devices):
         mesh = init_device_mesh("cpu", (devices,))
-        for layer in [m for m in step.model.modules() if isinstance(m, LlamaDecoderLayer)]:
+        for layer in [m for m in step.model.modules() if isinstance(m, GradientCheckpointingLayer)]:
             fully_shard(layer, mesh=mesh)
         fully_shard(step.model, mesh=mesh)
         trained = [p for p in step.model.parameters() if p.requires_grad]

@@ -8,7 +8,7 @@ from explorer.budget.forecast import forecast
 from explorer.budget.plan import make_plan
 from explorer.catalogue.catalogue import load_catalogue
 from tests.budget.sharding import sharded_peak
-from tests.budget.stepping import small, small_budget
+from tests.budget.stepping import llama_4, small, small_budget
 
 CATALOGUE = load_catalogue()
 SHARDINGS = ("ddp", "zero-1", "zero-2", "zero-3", "fsdp")
@@ -27,6 +27,8 @@ REAL = [
     {"devices": 4, "layers": 8, "method": "lora"},
     {"devices": 4, "layers": 8, "method": "lora", "checkpointing": True, "batch": 4},
     {"devices": 4, "layers": 8, "method": "llama-adapter-v1", "batch": 4},
+    {"devices": 4, "layers": 6, "method": "norms-and-biases", "batch": 2},
+    {"devices": 4, "layers": 6, "method": "llama-adapter-v2", "batch": 2},
 ]
 
 
@@ -46,6 +48,17 @@ def test_a_device_holds_what_it_does_under_fsdp(case):
     terms = budget.memory.terms
     besides = budget.memory.allocated - sum(terms[k] for k in ("weights", "adapter", "optimizer"))
     assert besides == pytest.approx(sharded_peak(budget), rel=0.03), besides
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_experts_are_gathered_and_scattered_with_their_layer(accumulation):
+    arch = llama_4().model_copy(update={"num_hidden_layers": 6, "moe_layers": (0, 2, 3, 4, 5)})
+    values = {"parameter_dtype": "float32", "compute_dtype": "float32", "length": 64}
+    values |= {"method": "full", "sharding": "fsdp", "devices": 4, "accumulation": accumulation}
+    budget = small_budget(arch, **values)
+    terms = budget.memory.terms
+    besides = budget.memory.allocated - terms["weights"] - terms["optimizer"]
+    assert besides == pytest.approx(sharded_peak(budget), rel=0.03)
 
 
 def total(method, **values):

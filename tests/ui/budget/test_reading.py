@@ -4,6 +4,7 @@ import pytest
 
 from explorer.budget.forecast import forecast
 from explorer.catalogue.errors import ExplorerError
+from explorer.ui.budget.answer import answer
 from explorer.ui.budget.config_file import taken
 from explorer.ui.budget.reading import form_values, read_plan
 from tests.ui.budget.form import CATALOGUE, CONFIG, case
@@ -27,6 +28,15 @@ def test_a_recipe_holds_until_something_else_is_asked_for():
 
 def test_paged_memory_is_not_asked_of_a_device_without_it():
     assert not read(method="qlora", hardware="apple-m1-max-64gb").optimizer.startswith("paged")
+
+
+def test_what_shards_training_is_left_out_when_the_model_is_only_run():
+    sharded = {"devices": 8, "sharding": "fsdp"}
+    assert read(**sharded).sharding == "fsdp"
+    running = case(mode="inference", **sharded)
+    assert (running.plan.devices, running.plan.sharding) == (8, "none")
+    assert "8 devices, a copy on each" in answer(running)
+    assert "none of them sooner" in answer(running)
 
 
 def test_rank_and_targets_go_to_the_methods_that_have_them():
