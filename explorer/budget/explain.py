@@ -132,7 +132,10 @@ def _communication(budget: Budget) -> Written:
         return f"{meaning}: the gradients once more", "trained · bytes", _trained(budget)
     first, second = gathered_layers(weights)
     parts = f"{first:,} + {second:,} + {weights.ends:,}"
-    return f"{meaning}: gathered weights", "two layers + embedding, head and last norm", parts
+    formula = "two layers + embedding, head and last norm"
+    if added := budget.memory.terms["communication"] - first - second - weights.ends:
+        formula, parts = f"{formula} + of the adapter", f"{parts} + {added:,}"
+    return f"{meaning}: gathered weights", formula, parts
 
 
 def _whole_gradients(budget: Budget) -> Written:

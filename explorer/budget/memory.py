@@ -160,7 +160,9 @@ def _training(resolved: Resolved) -> Memory:
         "master_copies": 4 * count if plan.master_weights and size < 4 else 0,
         "communication": gradients if plan.sharding == "ddp" else 0,  # its buckets hold them again
     }
-    gathered = Gathered.of(weights, plan)
+    in_layers = sum(run.trace.gradients * run.count for run in step.runs)
+    added = (max(run.trace.gradients for run in step.runs), max(0, gradients - in_layers))
+    gathered = Gathered.of(plan, weights, *((0, 0) if resolved.trains_own_weights else added))
     moving = {
         "gradients": gradients,
         "whole_gradients": step.whole_gradients,

@@ -18,6 +18,8 @@ SHARDED = {
 class Gathered:
     """Weights that ZeRO-3 and FSDP gather to use them, in bytes: of layers, and of the ends.
 
+    Those that a method adds to a layer come with it, and what it adds elsewhere with the ends.
+
     As torch's FSDP2 does it: embedding, last norm and head belong to the outermost module and stay
     whole until the backward is through; of the layers there are two, one that runs and the next on
     its way. What arrives is copied out of its buffer, so that it is there twice for a moment.
@@ -28,12 +30,18 @@ class Gathered:
     ends: int = 0
 
     @classmethod
-    def of(cls, weights: WeightBytes, plan: Plan) -> "Gathered":
+    def of(
+        cls, plan: Plan, weights: WeightBytes, added_to_layer: int, added_to_ends: int
+    ) -> "Gathered":
         """What a plan gathers: nothing unless its weights are sharded."""
         if "weights" not in SHARDED.get(plan.sharding, ()):
             return cls()
         first, second = gathered_layers(weights)
-        return cls(first + second, max(first, second), weights.ends)
+        return cls(
+            pair=first + second + 2 * added_to_layer,
+            layer=max(first, second) + added_to_layer,
+            ends=weights.ends + added_to_ends,
+        )
 
     @property
     def largest(self) -> int:

@@ -17,6 +17,7 @@ PLANS = [
     {"quantization": "fp4", "quantization_block": 256, "method": "llama-excitor"},
     {"quantization": "int8", "method": "llama-adapter-v1", "devices": 4, "sharding": "ddp"},
     {"method": "full", "devices": 4, "sharding": "fsdp"},
+    {"method": "lora", "devices": 4, "sharding": "zero-3", "knobs": {"r": 64}},
     {"method": "llama-adapter-v2", "devices": 3, "sharding": "zero-2"},
     {"mode": "inference", "quantization": "gguf-q4_k_m", "kv_dtype": "int8"},
     {"mode": "inference", "model": "llama-4-scout-17b-16e", "length": 20_000, "batch": 2},

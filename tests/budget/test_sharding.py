@@ -27,6 +27,14 @@ REAL = [
     {"devices": 4, "layers": 8, "method": "lora"},
     {"devices": 4, "layers": 8, "method": "lora", "checkpointing": True, "batch": 4},
     {"devices": 4, "layers": 8, "method": "llama-adapter-v1", "batch": 4},
+    {"devices": 4, "layers": 6, "method": "lora", "knobs": {"r": 64}, "length": 64},
+    {
+        "devices": 4,
+        "layers": 6,
+        "method": "lora",
+        "knobs": {"r": 128, "target_modules": "all-linear"},
+        "length": 64,
+    },
     {"devices": 4, "layers": 6, "method": "norms-and-biases", "batch": 2},
     {"devices": 4, "layers": 6, "method": "llama-adapter-v2", "batch": 2},
 ]
