@@ -29,7 +29,7 @@ VALUES = (
     ("--loss-chunk", "loss_chunk", "positions at a time in a fused loss (0: not fused)"),
     ("--tokens", "tokens", "tokens seen in the whole training (10,000,000)"),
     ("--prompt", "prompt", "tokens of the prompt, in inference (half of --seq)"),
-    ("--devices", "devices", "how many devices (1)"),
+    ("--devices", "devices", "how many devices (1); in inference each runs a copy"),
     ("--interconnect", "interconnect", "GB/s between devices, both directions (the device's own)"),
     ("--efficiency", "efficiency", "share of the device's rate that is reached"),
     ("--price", "price_per_hour", "US dollars an hour a device"),
@@ -86,7 +86,7 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
         "--quant", metavar="KIND", help=f"{kinds} or gguf-…; unset, what the method's recipe says"
     )
     parser.add_argument("--optimizer", metavar="NAME", help=", ".join(OPTIMIZERS))
-    parser.add_argument("--sharding", metavar="KIND", help=", ".join(SHARDINGS))
+    parser.add_argument("--sharding", metavar="KIND", help=f"of training: {', '.join(SHARDINGS)}")
     parser.add_argument("--skip", metavar="MODULES", help="linears not to quantize (lm_head)")
     parser.add_argument("--hardware", metavar="ID", help="id of a device (a100-80gb)")
     for flag, name, words in VALUES:

@@ -219,7 +219,8 @@ def _devices() -> dict[str, Component]:
         "devices": gr.Number(_usual("devices"), precision=0, step=1, label="Devices"),
         "sharding": gr.Dropdown(
             [(SHARDING_NAMES[name], name) for name in SHARDINGS],
-            value=_usual("sharding"), label="Sharding"
+            value=_usual("sharding"), label="Sharding",
+            info="of training; to run, each device holds a copy",
         ),
         "interconnect": _unless_given(
             "GB/s between devices",
