@@ -31,7 +31,8 @@ def quantization_of(model: nn.Module) -> str:
 def prepare_quantized(model: nn.Module) -> nn.Module:
     """Make a freshly loaded 4-bit or 8-bit model fit for training an adapter on it; in place.
 
-    Every parameter is frozen, and 4-bit linears keep their gradients (`keep_gradients`).
+    Every parameter is frozen, 4-bit linears keep their gradients (`keep_gradients`) and 8-bit ones
+    their scales (`keep_scales`).
 
     Of `peft.prepare_model_for_kbit_training` this leaves out two things on purpose. Types stay as
     loaded: a LLaMA norm computes in float32 whatever its weight's type, the head and the embedding
@@ -41,7 +42,21 @@ def prepare_quantized(model: nn.Module) -> nn.Module:
     Raises QuantizedBaseError if a weight has been repacked already: it has to be loaded again.
     """
     keep_gradients(model)
+    for _, linear in quantized_linears(model):
+        hooks = linear._forward_pre_hooks.values()
+        if isinstance(linear, bnb.nn.Linear8bitLt) and keep_scales not in hooks:
+            linear.register_forward_pre_hook(keep_scales)
     return model.requires_grad_(False)
+
+
+def keep_scales(linear: nn.Module, args: tuple[object, ...]) -> None:
+    """Before each forward pass, let an 8-bit linear keep the scales that it has.
+
+    Where peft dequantizes a weight on a CPU (for DoRA) it hands bitsandbytes a copy without scales,
+    and bitsandbytes takes them over in place of its own.
+    """
+    if linear.weight.SCB is None and linear.state.SCB is not None:
+        linear.weight.CB = None
 
 
 def keep_gradients(model: nn.Module) -> None:
