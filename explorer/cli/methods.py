@@ -72,6 +72,7 @@ def _card_text(card: dict[str, Any]) -> str:
     lines += [f"saved: {card['saved']}", f"extra latency: {card['extra_latency']}"]
     if card.get("sites"):
         lines.append(f"acts on: {', '.join(card['sites'])}")
+    lines += [f"runs only where {need['holds']}" for need in card.get("needs", ())]
     lines += ["", "knobs"] if card["knobs"] else []
     lines += [_knob(name, knob) for name, knob in card["knobs"].items()]
     lines += ["", "caveats"] if card["caveats"] else []

@@ -167,3 +167,12 @@ def test_a_card_says_which_generations_a_method_does_not_run_on():
     assert "Runs on the text model of Llama 4" in card
     assert escape(method.not_on["llama4"]) in card
     assert "✗" not in str(method_facts(CATALOGUE.method("ln-tuning"))).split("Llama 4")[1]
+
+
+@pytest.mark.parametrize("name", [m.id for m in CATALOGUE.methods.values() if m.needs])
+def test_a_card_says_where_alone_a_method_runs(name):
+    method = CATALOGUE.method(name)
+    shown = method_facts(method)
+    assert "Runs only where" in shown
+    for need in method.needs:
+        assert escape(need.holds) in shown

@@ -145,6 +145,9 @@ def _plain_facts(method: Method, find: Find) -> Markup:
         "What is saved": sourced(method.saved, read_in, find),
         "Extra latency": sourced(method.extra_latency, read_in, find),
     }
+    if method.needs:
+        needs = [sourced(element("code", need.holds), need.source, find) for need in method.needs]
+        rows["Runs only where"] = joined(element("div", need) for need in needs)
     return _section("How it works", rows)
 
 
