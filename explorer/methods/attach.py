@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from explorer.catalogue.errors import ExplorerError, unknown
 from explorer.catalogue.method import Method
-from explorer.methods.quantization import prepare_quantized, quantization_of
+from explorer.methods.quantization import keep_scales, prepare_quantized, quantization_of
 from explorer.methods.registry import MethodError, build_config, record
 from explorer.methods.unshare import unshare
 
@@ -48,6 +48,7 @@ def attach(
         prepare_quantized(model)
     try:
         unshare(model, config)
+        keep_scales(model, config)
         adapted = _with_adapter(model, config, adapter_name)
     except ExplorerError:
         raise

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import bitsandbytes as bnb
+from peft import PeftConfig
 from torch import nn
 
 from explorer.catalogue.errors import ExplorerError
@@ -31,8 +32,7 @@ def quantization_of(model: nn.Module) -> str:
 def prepare_quantized(model: nn.Module) -> nn.Module:
     """Make a freshly loaded 4-bit or 8-bit model fit for training an adapter on it; in place.
 
-    Every parameter is frozen, 4-bit linears keep their gradients (`keep_gradients`) and 8-bit ones
-    their scales (`keep_scales`).
+    Every parameter is frozen, and 4-bit linears keep their gradients (`keep_gradients`).
 
     Of `peft.prepare_model_for_kbit_training` this leaves out two things on purpose. Types stay as
     loaded: a LLaMA norm computes in float32 whatever its weight's type, the head and the embedding
@@ -42,19 +42,24 @@ def prepare_quantized(model: nn.Module) -> nn.Module:
     Raises QuantizedBaseError if a weight has been repacked already: it has to be loaded again.
     """
     keep_gradients(model)
-    for _, linear in quantized_linears(model):
-        hooks = linear._forward_pre_hooks.values()
-        if isinstance(linear, bnb.nn.Linear8bitLt) and keep_scales not in hooks:
-            linear.register_forward_pre_hook(keep_scales)
     return model.requires_grad_(False)
 
 
-def keep_scales(linear: nn.Module, args: tuple[object, ...]) -> None:
-    """Before each forward pass, let an 8-bit linear keep the scales that it has.
+def keep_scales(model: nn.Module, config: PeftConfig) -> None:
+    """Let 8-bit linears keep their scales under DoRA; in place, before its adapter is added.
 
-    Where peft dequantizes a weight on a CPU (for DoRA) it hands bitsandbytes a copy without scales,
-    and bitsandbytes takes them over in place of its own.
+    Where DoRA dequantizes a weight on a CPU, peft hands bitsandbytes a copy without scales, and
+    bitsandbytes takes the missing ones for its own at the next forward pass.
     """
+    if not getattr(config, "use_dora", False):
+        return
+    for _, linear in quantized_linears(model):
+        hooks = linear._forward_pre_hooks.values()
+        if isinstance(linear, bnb.nn.Linear8bitLt) and _refuse_none not in hooks:
+            linear.register_forward_pre_hook(_refuse_none)
+
+
+def _refuse_none(linear: nn.Module, args: tuple[object, ...]) -> None:
     if linear.weight.SCB is None and linear.state.SCB is not None:
         linear.weight.CB = None
 

@@ -18,6 +18,7 @@ from explorer.lab.own_adapters.store import settle
 from explorer.lab.worker.count import NOT_ON_META
 from explorer.lab.worker.shelf import Loaded
 from explorer.lab.worker.view import privatize
+from explorer.methods.quantization import keep_scales
 from explorer.methods.registry import records
 from explorer.methods.unshare import unshare
 
@@ -101,6 +102,7 @@ def put_on(model: PreTrainedModel, folder: Path, base: str) -> PeftModel:
         if _kind(config) not in NOT_ON_META:
             _demand_same(shapes_on_meta(model, config), given, base)
         unshare(model, config)
+        keep_scales(model, config)
         adapted = PeftModelForCausalLM(model, config)
         wanted = get_peft_model_state_dict(adapted, save_embedding_layers=False)
         _demand_same({name: tuple(t.shape) for name, t in wanted.items()}, given, base)
