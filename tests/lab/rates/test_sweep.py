@@ -15,11 +15,12 @@ from tests.lab.conftest import runs_here  # noqa: F401  # fixture
 
 pytestmark = pytest.mark.usefixtures("runs_here")
 CATALOGUE = load_catalogue()
+RATE = CATALOGUE.method("lora").lab.learning_rate
 VERSIONS = {"torch": "2", "peft": "0"}
 
 
 class FakeEngine:
-    """Ends every run at once; rates above 0.005 diverge."""
+    """Ends every run at once; rates above 2.5 times LoRA's diverge."""
 
     submitted: ClassVar[list] = []
     versions = VERSIONS
@@ -36,7 +37,7 @@ class FakeEngine:
     def submit(self, job):
         run = create_run(job)
         FakeEngine.submitted.append(job)
-        lost = job.learning_rate > 0.005
+        lost = job.learning_rate > 2.5 * RATE
         reason = "the loss became nan at step 3" if lost else ""
         result = Result.of(job, "failed" if lost else "done", reason)
         measured = {
@@ -46,7 +47,7 @@ class FakeEngine:
             "device": "cpu",
         }
         if not lost:
-            measured |= {"heldout_loss_after": 1 - 100 * job.learning_rate, "metric_after": 0.5}
+            measured |= {"heldout_loss_after": 1 / job.learning_rate, "metric_after": 0.5}
         run.finish(result.model_copy(update=measured))
         return run.id
 
@@ -72,11 +73,13 @@ def test_a_sweep_is_kept_run_by_run_and_not_made_twice(tmp_path, engine, monkeyp
     job = engine.submitted[0]
     assert (job.steps, job.seed, job.heldout_rows) == (grid.STEPS, 0, grid.HELDOUT_ROWS)
     assert (job.probe, job.watch_every) == (False, None)
-    assert "lora                 now 0.002, best 0.002" in capsys.readouterr().out
+    assert f"lora                 now {RATE:g}, best {RATE:g}" in capsys.readouterr().out
 
     runs = Book(tmp_path / "rates", CATALOGUE).of("lora")
-    assert {run.learning_rate for run in runs if run.diverged} == {0.006, 0.02}
-    assert {run.centre for run in runs} == {0.002}
+    assert {run.learning_rate for run in runs if run.diverged} == {
+        grid.rounded(3 * RATE), grid.rounded(10 * RATE)
+    }  # fmt: skip
+    assert {run.centre for run in runs} == {RATE}
     head = load_record(tmp_path / "rates" / "about.toml", RateSweep)
     assert (head.versions, head.batch_size) == (VERSIONS, grid.ROWS_A_STEP)
     assert list(list_runs()) == []  # numbers were kept, no run folders
