@@ -8,7 +8,7 @@ from functools import cache
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast
+from accelerate.utils import DistributedType, broadcast
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -18,6 +18,8 @@ from explorer.lab.worker.evaluate import answer_loss, forward
 from explorer.lab.worker.memory import PeakMemory
 from explorer.lab.worker.optimizer import adamw, held_bytes
 from explorer.lab.worker.text import Batch, Encoded, batches, collate
+
+WHOLE = {DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU}
 
 
 class DivergedError(ExplorerError):
@@ -38,8 +40,24 @@ class Done:
 
 @cache
 def accelerator(cpu: bool) -> Accelerator:
-    """The process's one Accelerator: device placement, and DDP or FSDP under a launcher."""
-    return Accelerator(cpu=cpu)
+    """The process's one Accelerator: device placement, and DDP under a launcher.
+
+    Raises ExplorerError for another way of sharing the work. Held-out questions are asked of the
+    model by itself, and what is sharded (FSDP, DeepSpeed) answers only together.
+    """
+    found = Accelerator(cpu=cpu)
+    demand_whole(found.distributed_type)
+    return found
+
+
+def demand_whole(kind: DistributedType) -> None:
+    """Raise ExplorerError unless every process holds the whole model."""
+    if kind not in WHOLE:
+        known = ", ".join(sorted(one.value for one in WHOLE))
+        raise ExplorerError(
+            f"The launcher asks for {kind.value}: the lab trains with the whole model in every "
+            f"process ({known}). Launch it with --multi_gpu, without FSDP and DeepSpeed."
+        )
 
 
 def checkpoint_activations(model: PreTrainedModel) -> None:

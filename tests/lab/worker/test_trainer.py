@@ -1,11 +1,19 @@
 import pytest
 import torch
+from accelerate.utils import DistributedType
 from torch.nn import functional
 
+from explorer.catalogue.errors import ExplorerError
 from explorer.lab.job import TrainJob
 from explorer.lab.worker.evaluate import encode_rows
 from explorer.lab.worker.text import IGNORED, batches, pad_id
-from explorer.lab.worker.trainer import DivergedError, Done, Trainer, checkpoint_activations
+from explorer.lab.worker.trainer import (
+    DivergedError,
+    Done,
+    Trainer,
+    checkpoint_activations,
+    demand_whole,
+)
 from explorer.lab.worker.view import nbytes, privatize
 from explorer.methods.attach import attach
 
@@ -112,3 +120,10 @@ def test_a_number_that_is_none_ends_training_and_leaves_the_weights(loaded, few_
         list(steps)
     hook.remove()
     assert all(torch.equal(p, q) for p, q in zip(training.trainable, good, strict=True))
+
+
+@pytest.mark.parametrize("kind", [DistributedType.FSDP, DistributedType.DEEPSPEED])
+def test_a_sharded_model_is_refused(kind):
+    with pytest.raises(ExplorerError, match=f"asks for {kind.value}: .*Launch it with --multi_gpu"):
+        demand_whole(kind)
+    demand_whole(DistributedType.MULTI_GPU)
