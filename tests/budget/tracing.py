@@ -50,7 +50,8 @@ class Packed:
 
 def saved_bytes(model: torch.nn.Module, forward: Callable[[], torch.Tensor]) -> int:
     """Bytes that autograd keeps for the backward pass, the model's own tensors left out."""
-    own = set(storages(hung_on(model)))
+    held = list(hung_on(model))  # or an address of what is replaced meanwhile would serve again
+    own = set(storages(held))
     kept: list[weakref.ref[Packed]] = []
 
     def pack(tensor: torch.Tensor) -> Packed:

@@ -222,9 +222,9 @@ def _knobs(method: Method, find: Find) -> Markup | None:
         )
         for name, knob in method.knobs.items()
     ]
-    told = element("span", KNOBS, joined(source_line(entry, find) for entry in documents(method)))
-    title = joined(["Knobs", element("span", told, class_="said-by plain-words")])
-    return table(title, ("Knob", "Takes", "Default", "What it does"), rows)
+    read_in = joined((source_line(entry, find) for entry in documents(method)), "; ")
+    told = element("p", KNOBS, read_in, class_="said-by")
+    return table("Knobs", ("Knob", "Takes", "Default", "What it does"), rows, told)
 
 
 def _default(value: Any) -> str:
@@ -247,13 +247,16 @@ def _differences(method: Method, find: Find) -> Markup | None:
     return table(title, ("", *held.columns), rows)
 
 
-def table(title: Any, heads: Sequence[str], rows: Sequence[Markup]) -> Markup:
-    """A section with a table that scrolls in its own box."""
+def table(
+    title: Any, heads: Sequence[str], rows: Sequence[Markup], told: Markup | None = None
+) -> Markup:
+    """A section with a table that scrolls in its own box; `told` stands above it."""
     head = element("tr", joined(element("th", word, scope="col") for word in heads))
     body = element("table", element("thead", head), element("tbody", joined(rows)), class_="plain")
     return element(
         "section",
         element("h3", title),
+        told,
         element("div", body, class_="scroll", tabindex=0),
         class_="fact-group wide-table",
     )
