@@ -1,6 +1,7 @@
 """The calculator: a plan in, its budget out."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from explorer.budget.activity import KEEPS_MORE
@@ -36,7 +37,7 @@ class Budget:
         """The plan that this is the budget of."""
         return self.resolved.plan
 
-    @property
+    @cached_property
     def obstacles(self) -> list[str]:
         """Why it could not be run, whether it fits or not."""
         return obstacles(self.resolved)

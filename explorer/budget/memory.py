@@ -3,12 +3,13 @@
 from dataclasses import dataclass, field, replace
 
 from explorer.budget.activity import IDLE
+from explorer.budget.formula import ceil_div
 from explorer.budget.held import Sizes, held_bytes
 from explorer.budget.kv import cache_bytes
 from explorer.budget.layer import trace_layer
 from explorer.budget.optimizer import optimizer_state
 from explorer.budget.plan import BYTES, KV_BYTES, Plan
-from explorer.budget.quantization import FOUR_BIT, Quantization, WeightBytes, ceil_div, weight_bytes
+from explorer.budget.quantization import FOUR_BIT, Quantization, WeightBytes, weight_bytes
 from explorer.budget.resolve import Resolved
 from explorer.budget.shape import Setting, shapes_of
 from explorer.budget.sharding import SHARDED, Gathered

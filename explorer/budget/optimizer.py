@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from explorer.budget.activity import SiteAct, inner_name
+from explorer.budget.formula import ceil_div
 from explorer.budget.plan import BYTES, Plan
 from explorer.budget.resolve import Resolved
 from explorer.budget.sites import Site, all_sites
@@ -67,7 +68,7 @@ def _eight_bit(resolved: Resolved, trained_size: int, step: StepBytes) -> Optimi
     tensors = trained_tensors(resolved, trained_size, step)
     large = {numbers: n for numbers, n in tensors.items() if numbers >= LEAST_8BIT}
     rounded = sum(numbers * n for numbers, n in large.items())
-    scales = sum(-(-numbers // BLOCK_8BIT) * n for numbers, n in large.items())
+    scales = sum(ceil_div(numbers, BLOCK_8BIT) * n for numbers, n in large.items())
     rest = sum(numbers * n for numbers, n in tensors.items()) - rounded
     return OptimizerState(
         bytes=2 * (rounded + 4 * scales + 4 * rest),

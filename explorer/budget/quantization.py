@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from explorer.budget.formula import ceil_div
 from explorer.budget.gguf import BLOCKS, FILES, expert_types, gguf_parts, site_type, tensor_bytes
 from explorer.budget.params import count_parameters, expert_parameters
 from explorer.budget.sites import Site, all_sites
@@ -65,11 +66,6 @@ class WeightBytes:
     def ends(self) -> int:
         """Bytes of what stands before and behind the layers."""
         return self.embedding + self.head + self.norm
-
-
-def ceil_div(a: int, b: int) -> int:
-    """a / b rounded up."""
-    return -(-a // b)
 
 
 def four_bit_parts(numbers: int, block: int = 64, double: bool = False) -> dict[str, int]:

@@ -5,6 +5,7 @@ from functools import lru_cache
 from itertools import groupby
 
 from explorer.budget.activity import Activity, LayerAct
+from explorer.budget.formula import ceil_div
 from explorer.budget.front import trace_front
 from explorer.budget.layer import trace_layer
 from explorer.budget.shape import Setting, Shape, shapes_of
@@ -188,7 +189,7 @@ class Gradients:
 
     def share(self, size: int) -> int:
         """What one device keeps of so many."""
-        return -(-size // self.spread)
+        return ceil_div(size, self.spread)
 
     def beside(self, below: int, layer: int) -> int:
         """What is there when those of the layers above, `below` in all, are made.

@@ -10,9 +10,9 @@ from transformers import PreTrainedModel
 
 from explorer.catalogue.errors import ExplorerError, unknown
 from explorer.catalogue.method import Method
-from explorer.methods.quantization import keep_scales, prepare_quantized, quantization_of
+from explorer.methods.guard import guard_base
+from explorer.methods.quantization import prepare_quantized, quantization_of
 from explorer.methods.registry import MethodError, build_config, record
-from explorer.methods.unshare import unshare
 
 IN_CACHE = {PeftType.PREFIX_TUNING, PeftType.CARTRIDGE}  # prompts that are cached keys and values
 
@@ -47,8 +47,7 @@ def attach(
     if held != "none" and not isinstance(model, PeftModel):
         prepare_quantized(model)
     try:
-        unshare(model, config)
-        keep_scales(model, config)
+        guard_base(model, config)
         adapted = _with_adapter(model, config, adapter_name)
     except ExplorerError:
         raise

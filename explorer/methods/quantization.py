@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import bitsandbytes as bnb
-from peft import PeftConfig
 from torch import nn
 
 from explorer.catalogue.errors import ExplorerError
@@ -43,25 +42,6 @@ def prepare_quantized(model: nn.Module) -> nn.Module:
     """
     keep_gradients(model)
     return model.requires_grad_(False)
-
-
-def keep_scales(model: nn.Module, config: PeftConfig) -> None:
-    """Let 8-bit linears keep their scales under DoRA; in place, before its adapter is added.
-
-    Where DoRA dequantizes a weight on a CPU, peft hands bitsandbytes a copy without scales, and
-    bitsandbytes takes the missing ones for its own at the next forward pass.
-    """
-    if not getattr(config, "use_dora", False):
-        return
-    for _, linear in quantized_linears(model):
-        hooks = linear._forward_pre_hooks.values()
-        if isinstance(linear, bnb.nn.Linear8bitLt) and _refuse_none not in hooks:
-            linear.register_forward_pre_hook(_refuse_none)
-
-
-def _refuse_none(linear: nn.Module, args: tuple[object, ...]) -> None:
-    if linear.weight.SCB is None and linear.state.SCB is not None:
-        linear.weight.CB = None
 
 
 def keep_gradients(model: nn.Module) -> None:

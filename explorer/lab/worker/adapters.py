@@ -18,9 +18,8 @@ from explorer.lab.own_adapters.store import settle
 from explorer.lab.worker.count import NOT_ON_META
 from explorer.lab.worker.shelf import Loaded
 from explorer.lab.worker.view import privatize
-from explorer.methods.quantization import keep_scales
+from explorer.methods.guard import guard_base
 from explorer.methods.registry import records
-from explorer.methods.unshare import unshare
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PREFIX = "base_model.model."  # of a peft model's names
@@ -101,15 +100,15 @@ def put_on(model: PreTrainedModel, folder: Path, base: str) -> PeftModel:
         given = _without_the_base(_shapes(path), model, path)
         if _kind(config) not in NOT_ON_META:
             _demand_same(shapes_on_meta(model, config), given, base)
-        unshare(model, config)
-        keep_scales(model, config)
+        guard_base(model, config)
         adapted = PeftModelForCausalLM(model, config)
         wanted = get_peft_model_state_dict(adapted, save_embedding_layers=False)
         _demand_same({name: tuple(t.shape) for name, t in wanted.items()}, given, base)
-        for name, tensor in load_file(path).items():
+        tensors = load_file(path)
+        for name, tensor in tensors.items():
             _demand_numbers(name, tensor)
         adapted.load_adapter(str(folder), "default")
-        _map_tensors(adapted, wanted, path)
+        _map_tensors(adapted, wanted, tensors)
         return adapted.eval()
     except ExplorerError as error:
         raise UnfitAdapterError(str(error)) from error
@@ -167,15 +166,14 @@ def _shapes(path: Path) -> Shapes:
         return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  # not a dict
 
 
-def _map_tensors(model: PeftModel, wanted: dict[str, Tensor], path: Path) -> None:
+def _map_tensors(model: PeftModel, wanted: dict[str, Tensor], tensors: dict[str, Tensor]) -> None:
     """Let the adapter's numbers be the file's pages, which the system may drop and read again.
 
     Rows of a comparison stack the numbers, and then no second copy is held beside the stacks. On
     a GPU the adapter keeps the copy that it needs there.
     """
     own = {parameter.data_ptr(): parameter for parameter in model.parameters()}
-    for name, tensor in load_file(path).items():
-        _demand_numbers(name, tensor)
+    for name, tensor in tensors.items():
         parameter = own.get(wanted[name].data_ptr()) if name in wanted else None
         if parameter is None or parameter.device != tensor.device:
             continue

@@ -60,8 +60,8 @@ def attach(model: nn.Module) -> nn.Module:
         kind = peft.mapping.PEFT_TYPE_TO_CONFIG_MAPPING[PEFT_TYPE]
         return peft.get_peft_model(model, kind(task_type="CAUSAL_LM", **SETTINGS))
     for name, parameter in model.named_parameters():
-        norm = type(model.get_submodule(name.rpartition(".")[0])).__name__.endswith("Norm")
-        parameter.requires_grad_(RUN["method"] == "full" or norm or name.endswith(".bias"))
+        small = "norm" in name or name.endswith(".bias")
+        parameter.requires_grad_(RUN["method"] == "full" or small)
     return model
 
 

@@ -13,12 +13,11 @@ from explorer.figures.theme import Colour
 from explorer.ui.budget.case import Case, duration, money, peak_parts
 from explorer.ui.budget.form import OPTIMIZER_NAMES
 from explorer.ui.budget.reading import form_values
+from explorer.ui.budget.verdicts import CLASSES, SIGNS
 from explorer.ui.cards.values import compact, share
 from explorer.ui.markup import element, joined
 
-SIGNS = {"fits": "✓", "tight": "≈", "does not fit": "✕"}
 WORDS = {"fits": "Fits", "tight": "Tight, but fits", "does not fit": "Does not fit"}
-CLASSES = {"fits": "fits", "tight": "tight", "does not fit": "no"}
 MOVING = "alive at the peak: activations, gradients, logits"
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import gradio as gr
 from gradio.components import Component
 
+from explorer.budget.resolve import architecture_of
 from explorer.catalogue.catalogue import Catalogue
-from explorer.catalogue.errors import ExplorerError
 from explorer.catalogue.record import facts_of
 from explorer.figures.diagram.block import Rendering
 from explorer.ui import diagram, drawings, models_table, views
@@ -134,8 +134,7 @@ class Handlers:
     def export(self, kind: str, model: str, level: str, layer: int, theme: str) -> tuple[str, str]:
         """The drawing as a file of its own, and its name."""
         found = self.catalogue.model(model)
-        if found.architecture is None:
-            raise ExplorerError(found.why_no_shape)
+        arch = architecture_of(model, self.catalogue)
         style = Rendering(theme, standalone=True)
-        svg = drawings.draw(found.architecture, display_name(found), level, layer - 1, style)
+        svg = drawings.draw(arch, display_name(found), level, layer - 1, style)
         return svg, f"{model}-{level}-{layer}.{kind}"

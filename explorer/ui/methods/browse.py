@@ -4,13 +4,13 @@ import gradio as gr
 from gradio.components import Component
 
 from explorer.budget.params import count_parameters
+from explorer.budget.resolve import architecture_of
 from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.errors import ExplorerError
 from explorer.ui import method_list, views
 from explorer.ui.cards.methods_grid import method_grid
 from explorer.ui.endpoint import endpoint
 from explorer.ui.errors import told
-from explorer.ui.methods.shapes import architecture_of
 from explorer.ui.tab import Page
 
 OPEN_METHOD = """
@@ -60,7 +60,7 @@ class Handlers:
     @told
     def browse(self, words: str, families: list[str], traits: list[str], model: str) -> str:
         """The cards of the methods that pass the filters, counted on this model."""
-        arch = architecture_of(self.catalogue, model)
+        arch = architecture_of(model, self.catalogue)
         found = method_list.filtered(self.catalogue, families, traits, words)
         counted = [(method, method_list.counted(arch, method)) for method in found]
         return method_grid(counted, count_parameters(arch).total)
@@ -78,7 +78,7 @@ class Handlers:
             raise ExplorerError(
                 f"trait = {trait!r:.60}: it is one of {', '.join(method_list.TRAITS)}."
             )
-        arch = architecture_of(self.catalogue, model)
+        arch = architecture_of(model, self.catalogue)
         found = method_list.filtered(
             self.catalogue, [family] if family else [], [trait] if trait else []
         )

@@ -7,6 +7,7 @@ import gradio as gr
 from gradio.components import Component
 
 from explorer.budget.params import count_parameters
+from explorer.budget.resolve import architecture_of
 from explorer.budget.trainable import count_trainable
 from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.method import Method
@@ -19,7 +20,6 @@ from explorer.ui.cards.results import results_card
 from explorer.ui.endpoint import endpoint
 from explorer.ui.errors import told
 from explorer.ui.knob_form import knob_inputs
-from explorer.ui.methods.shapes import architecture_of
 from explorer.ui.settings import read as read_settings
 from explorer.ui.snippets import snippet
 from explorer.ui.tab import Page
@@ -151,7 +151,7 @@ class Handlers:
         self, method: str, model: str, text: str, layer: int
     ) -> tuple[str, str, str, dict, str]:
         """Figures, drawing, details box, layer slider and code for these settings."""
-        found, arch = self.catalogue.method(method), architecture_of(self.catalogue, model)
+        found, arch = self.catalogue.method(method), architecture_of(model, self.catalogue)
         knobs = settings.values(found, settings.fitting(found, text))
         name = display_name(self.catalogue.model(model))
         figures = method_figures(
@@ -166,14 +166,14 @@ class Handlers:
         self, method: Method, model: str, knobs: dict, layer: int, style: Rendering = INLINE
     ) -> str:
         record = self.catalogue.model(model)
-        arch = architecture_of(self.catalogue, model)
+        arch = architecture_of(model, self.catalogue)
         shown = layer - 1 if layer else None
         return draw_method(arch, method, knobs, display_name(record), shown, style)
 
     @told
     def opened(self, model: str, event: gr.EventData) -> str:
         """What is inside the box that was opened."""
-        return diagram.part_card(architecture_of(self.catalogue, model), event.part)
+        return diagram.part_card(architecture_of(model, self.catalogue), event.part)
 
     @told
     def export(
@@ -219,6 +219,6 @@ class Handlers:
             model: id of a model.
             settings: knobs that differ from their defaults: "r=16; target_modules=q_proj,v_proj".
         """
-        found, arch = self.catalogue.method(method), architecture_of(self.catalogue, model)
+        found, arch = self.catalogue.method(method), architecture_of(model, self.catalogue)
         counted = count_trainable(arch, found, read_settings(settings))
         return vars(counted) | {"formula": found.trainable.formula}

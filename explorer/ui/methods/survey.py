@@ -6,6 +6,7 @@ import json
 
 import gradio as gr
 
+from explorer.budget.resolve import architecture_of
 from explorer.catalogue.architecture import Architecture
 from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.method import Method
@@ -14,7 +15,6 @@ from explorer.ui.cards.survey import survey_table
 from explorer.ui.cards.values import number, share
 from explorer.ui.endpoint import endpoint
 from explorer.ui.errors import told
-from explorer.ui.methods.shapes import architecture_of
 from explorer.ui.saving import save_buttons
 from explorer.ui.tab import Page
 
@@ -52,7 +52,7 @@ class Handlers:
         Args:
             model: id of the model that the parameters are counted on.
         """
-        arch = architecture_of(self.catalogue, model)
+        arch = architecture_of(model, self.catalogue)
         return [aspects(arch, method) for method in self._methods()]
 
     @told

@@ -153,7 +153,7 @@ def test_sizes_are_held_against_the_tensors_before_anything_is_allocated(  # noq
 ):
     _, folder = saved(method)
     brought = bring(folder, **settings)
-    monkeypatch.setattr(adapters, "unshare", lambda *_: pytest.fail("it went on to build it"))
+    monkeypatch.setattr(adapters, "guard_base", lambda *_: pytest.fail("it went on to build it"))
     with pytest.raises(UnfitAdapterError, match=sentence):
         load_adapter(loaded, brought.files)
 
@@ -203,7 +203,7 @@ def test_a_lack_of_memory_is_told_and_nothing_deleted(loaded, saved, bring, monk
             "DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 TB."
         )
 
-    monkeypatch.setattr(adapters, "unshare", lack)
+    monkeypatch.setattr(adapters, "guard_base", lack)
     with pytest.raises(AdapterError, match="There is no memory for the adapter") as told:
         load_adapter(loaded, brought.files)
     assert not isinstance(told.value, UnfitAdapterError)
