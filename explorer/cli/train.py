@@ -46,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--evaluate-every", type=int, metavar="STEPS")
     parser.add_argument("--gradient-checkpointing", action="store_const", const=True)
     parser.add_argument("--device", default="auto", help="cpu, cuda:0, …; default: what is there")
+    parser.add_argument(
+        "--write-job", type=Path, metavar="FILE", help="train nothing: write the job for a launcher"
+    )
 
 
 def run(args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -56,6 +59,8 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
         _refuse_choices_of_data(args)
     jobs = jobs_from(args)
     find_base(args.base, allow_paths=True)
+    if args.write_job:
+        return [write_job(args.write_job, jobs)]
     with Engine(args.device) as engine:
         records = train_all(engine, jobs)
     if all(record["state"] == "failed" for record in records):
@@ -64,7 +69,9 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def render(result: list[dict[str, Any]]) -> str:
-    """A line a run."""
+    """A line a run, or how to launch the job that was written."""
+    if "job" in result[0]:
+        return f"{result[0]['job']}: accelerate launch … -m explorer.lab.worker --job FILE"
     return "\n".join(
         f"{r['run']}  {r['method']:<18} {r['state']:<8} {scores(r)}"
         + (f"  {r['seconds']:.0f} s  {r['trainable']:,} trained" if r["seconds"] else "")
@@ -104,6 +111,17 @@ def jobs_from(args: argparse.Namespace) -> list[TrainJob]:
     given = lasting(args) | {name: getattr(args, name) for name in names}
     knobs = knobs_from(args.set)
     return [make_job(catalogue, args.task, method, knobs, **given) for method in args.method]
+
+
+def write_job(path: Path, jobs: list[TrainJob]) -> dict[str, Any]:
+    """Write the one job, for several devices to share; raises ExplorerError for more than one."""
+    if len(jobs) != 1:
+        raise ExplorerError(f"--write-job writes one job, and --method names {len(jobs)}.")
+    try:
+        path.write_text(jobs[0].model_dump_json(indent=1), encoding="utf-8")
+    except OSError as error:
+        raise ExplorerError(f"--write-job {path}: {error.strerror}.") from error
+    return {"job": str(path)}
 
 
 def knobs_from(settings: list[str]) -> dict[str, str]:

@@ -2,7 +2,7 @@ import pytest
 
 from explorer import cli
 from explorer.lab.job import TrainJob
-from explorer.lab.runs import Result, create_run
+from explorer.lab.runs import Result, create_run, list_runs
 from tests.cli.asking import refused, run_json
 from tests.lab.conftest import runs_here, tiny_base  # noqa: F401  # fixtures
 
@@ -41,6 +41,18 @@ def test_train_then_compare_then_list(capsys, monkeypatch, tiny_base):  # noqa: 
     assert "exact-match 0.00 → " in capsys.readouterr().out
 
 
+def test_a_job_is_written_for_a_launcher(capsys, tmp_path, tiny_base):  # noqa: F811
+    path = tmp_path / "job.json"
+    options = ["--base", tiny_base, "--steps", "7", "--set", "r=2"]
+    assert run_json(capsys, *TRAIN, *options, "--write-job", str(path)) == [{"job": str(path)}]
+    written = TrainJob.model_validate_json(path.read_bytes())
+    assert (written.base, written.method, written.steps) == (tiny_base, "lora", 7)
+    assert written.knobs["r"] == 2
+    assert not list(list_runs())  # nothing was trained
+    assert cli.run([*TRAIN, *options, "--write-job", str(path)]) == 0
+    assert "accelerate launch" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -49,6 +61,8 @@ def test_train_then_compare_then_list(capsys, monkeypatch, tiny_base):  # noqa: 
         ([*TRAIN, "--base", "smollm2-135m-instrct"], "mean 'smollm2-135m-instruct'"),
         ([*TRAIN, "--base", "llama-3.1-8b"], "setup --base llama-3.1-8b"),
         ([*TRAIN, "--base", "./nowhere"], "There is no folder './nowhere'"),
+        ([*TRAIN, "--method", "ia3", "--write-job", "job.json"], "--method names 2"),
+        ([*TRAIN, "--write-job", "/nowhere/job.json"], "/nowhere/job.json: No such file"),
         ([*TRAIN, "--set", "r=0"], "r = 0: it takes a whole number"),
         ([*TRAIN, "--set", "rank=4"], "There is no knob 'rank'"),
         ([*TRAIN, "--set", "r"], "write it as KNOB=VALUE"),

@@ -1,10 +1,12 @@
 """`python -m explorer.lab.worker`: serve an engine over pipes, or carry out one run's job.
 
-python -m explorer.lab.worker [--device cuda:0]            JSON lines on stdin and stdout
-accelerate launch -m explorer.lab.worker --run FOLDER      one run, on as many devices
+python -m explorer.lab.worker [--device cuda:0]                      JSON lines on stdin and stdout
+accelerate launch --multi_gpu -m explorer.lab.worker --job FILE      one run on all devices (DDP)
+accelerate launch --use_fsdp --fsdp_version 2 -m …                   the same with sharded weights
 
-Without a GPU, several processes share the cores when accelerate is launched with `--multi_gpu
---num_processes 2` and ACCELERATE_USE_CPU=true in the environment; the losses are those of one.
+`explorer train … --write-job FILE` writes the file, and a run's own job.json is one; `--run FOLDER`
+carries out a folder that holds one. Without a GPU, several processes share the cores with
+`--num_processes 2` and ACCELERATE_USE_CPU=true in the environment; the losses are those of one.
 """
 
 import argparse
@@ -15,14 +17,8 @@ import threading
 from pathlib import Path
 from typing import TextIO
 
-import torch
-from accelerate import PartialState
-
 from explorer.lab.protocol import TO_WORKER, Over, Stop, Submit, Told
-from explorer.lab.runs import Run
-from explorer.lab.worker.precision import set_threads
-from explorer.lab.worker.shelf import Shelf
-from explorer.lab.worker.train import Training
+from explorer.lab.worker.launched import carry_out
 from explorer.lab.worker.worker import Worker
 
 Order = Submit | Stop | None  # None: the engine is gone
@@ -35,25 +31,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="explorer.lab.worker")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--run", type=Path, help="a run folder to carry out, then leave")
+    parser.add_argument("--job", type=Path, help="a job to carry out in a new run, then leave")
     args = parser.parse_args()
-    if args.run:
-        run_once(args.run)
+    if args.run or args.job:
+        sys.exit(carry_out(args.run, args.job))
     else:
         # On a machine with few cores the page and its browser come first: a click on Stop must
         # not wait for the arithmetic that it stops.
         if hasattr(os, "nice"):
             os.nice(COURTESY)
         serve(Worker(args.device), lines_out())
-
-
-def run_once(folder: Path) -> None:
-    """Carry out one run; under `accelerate launch` every process takes its share of each batch."""
-    set_threads()
-    state = PartialState(cpu=not torch.cuda.is_available())
-    folder = folder.absolute()
-    training = Training(Run(folder.name, folder), Shelf(state.device), not state.is_main_process)
-    for _ in training.go():
-        pass
 
 
 def serve(worker: Worker, out: TextIO) -> None:

@@ -35,13 +35,13 @@ class Ending:
         self.losses.append(done.loss)
         steps = self.pace.stepped()
         if steps is not None:
-            self.trainer.total = steps = self.trainer.agreed(steps)
+            self.trainer.total = steps = self.trainer.sharing.agreed(steps)
             self.report.planned(steps, self.pace.seconds_per_step)
         every = self.job.watch_every
         if every and done.step % every == 0:
             yield from self._watch()
         # Processes that train together have to stop together, and these are not told to others.
-        if self.trainer.accelerator.num_processes > 1:
+        if self.trainer.sharing.processes > 1:
             return
         if self.pace.late:
             self._end(f"its {self.job.seconds:g} s were over before the steps planned for them")

@@ -12,6 +12,7 @@ from explorer.catalogue.errors import ExplorerError
 from explorer.catalogue.hardware import Hardware
 from explorer.catalogue.load import load_record
 from explorer.lab.job import TrainJob
+from explorer.lab.worker.sharing import Sharing
 from explorer.lab.worker.shelf import Loaded
 from explorer.lab.worker.text import Encoded, batches
 from explorer.methods.registry import records
@@ -19,22 +20,26 @@ from explorer.methods.registry import records
 DEVICE = {"cpu": "cpu-2core", "cuda": "h100-sxm"}  # their memory is not asked for, only the kind
 
 
-def forecast_run(job: TrainJob, loaded: Loaded, rows: Sequence[Encoded]) -> dict[str, Any]:
+def forecast_run(
+    job: TrainJob, loaded: Loaded, rows: Sequence[Encoded], sharing: Sharing
+) -> dict[str, Any]:
     """Trainable parameters, peak bytes and its terms, as `explorer.budget` has them.
 
     The peak is that of the batch that needs most: for every pair of length and answer places that
-    no other batch of the run exceeds in both, a forecast, and the largest of them. What the
-    calculator cannot forecast is said in `notes`.
+    no other batch of the run exceeds in both, a forecast, and the largest of them. Of several
+    processes it is this one's. What the calculator cannot forecast is said in `notes`.
     """
     try:
-        return _forecast(job, loaded, rows)
+        return _forecast(job, loaded, rows, sharing)
     except ExplorerError as error:
         return {"notes": [str(error)]}
 
 
-def _forecast(job: TrainJob, loaded: Loaded, rows: Sequence[Encoded]) -> dict[str, Any]:
+def _forecast(
+    job: TrainJob, loaded: Loaded, rows: Sequence[Encoded], sharing: Sharing
+) -> dict[str, Any]:
     architecture = architecture_from_config(loaded.model.config.to_dict())
-    device = DEVICE[loaded.device.type]
+    device = DEVICE[sharing.accelerator.device.type]
     hardware = load_record(DATA / "hardware" / f"{device}.toml", Hardware)
     known = Catalogue(methods=records(), hardware={device: hardware})
     held = str(loaded.dtype).removeprefix("torch.")
@@ -50,14 +55,16 @@ def _forecast(job: TrainJob, loaded: Loaded, rows: Sequence[Encoded]) -> dict[st
             compute_dtype=held,
             autocast=True,
             master_weights=True,
-            batch=job.batch_size,
+            batch=max(1, -(-job.batch_size // sharing.processes)),
             length=length,
             padded=padded,
             loss_positions=kept,
             checkpointing=job.gradient_checkpointing,
             hardware=device,
+            devices=sharing.processes,
+            sharding=sharing.kind,
         )
-        for length, kept, padded in demanding_batches(job, rows)
+        for length, kept, padded in demanding_batches(job, rows, sharing)
     ]
     found = max((forecast(plan, known) for plan in plans), key=lambda f: f.memory.allocated)
     return {
@@ -70,10 +77,13 @@ def _forecast(job: TrainJob, loaded: Loaded, rows: Sequence[Encoded]) -> dict[st
     }
 
 
-def demanding_batches(job: TrainJob, rows: Sequence[Encoded]) -> list[tuple[int, int, bool]]:
+def demanding_batches(
+    job: TrainJob, rows: Sequence[Encoded], sharing: Sharing
+) -> list[tuple[int, int, bool]]:
     """(length, places with logits, padded) of the batches that no other one exceeds in both."""
     shapes = set()
-    for numbers in islice(batches(len(rows), job.batch_size, job.seed), job.steps):
+    for whole in islice(batches(len(rows), job.batch_size, job.seed), job.steps):
+        numbers = sharing.share(whole) or whole[:1]
         lengths = [len(rows[number].input_ids) for number in numbers]
         starts = [rows[number].answer_start for number in numbers]
         longest = max(lengths)

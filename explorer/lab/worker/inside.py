@@ -1,7 +1,6 @@
 """Looking into an adapter: its gates, its ΔW, what its prompts get, how far it moves each layer."""
 
 import copy
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -18,12 +17,12 @@ from torch import Tensor, nn
 
 from explorer.lab.inside import Change, Inside, Moved, Prompted
 from explorer.lab.worker.decode import autocast
+from explorer.lab.worker.sharing import LAYER, full
 from explorer.lab.worker.text import Batch
 from explorer.methods.attention import split_heads
 from explorer.methods.llama_adapter import LlamaAdapterLayer
 from explorer.methods.llama_adapter_v2.layer import AffineLinear
 
-LAYER = re.compile(r"\.layers\.(\d+)\.")
 # what these call `get_delta_weight` is a rotation, a factor or a block, not what W changes by
 NOT_ADDED = (BOFTLayer, HiraLayer, HRALayer, LilyLayer, MissLayer, OFTLayer)
 
@@ -33,7 +32,7 @@ def gates(model: nn.Module) -> dict[str, float]:
     found: dict[str, list[float]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad and "_gate." in name and (layer := LAYER.search(name)):
-            found.setdefault(layer[1], []).append(parameter.detach().abs().mean().item())
+            found.setdefault(layer[1], []).append(full(parameter.detach()).abs().mean().item())
     return {layer: sum(values) / len(values) for layer, values in found.items()}
 
 

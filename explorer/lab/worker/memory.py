@@ -3,7 +3,7 @@
 import weakref
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Self
 
 import psutil
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
+from explorer.lab.worker.sharing import local
 from explorer.lab.worker.view import nbytes, storages
 
 
@@ -24,9 +25,10 @@ def device_bytes(device: torch.device) -> int:
 class Allocations(TorchDispatchMode):
     """Adds up the storages that operations return, on a device that keeps no such count itself.
 
-    A storage counts from the operation that made it until nothing holds it; those in `known` were
-    there before and do not count. What a kernel uses inside and frees again is not seen. Slows
-    operations down: use it for a step or two.
+    A storage counts from the operation that made it until nothing holds it, with the size that it
+    has at the time: FSDP lets go of gathered weights by making their storage empty. Those in
+    `known` were there before and do not count. What a kernel uses inside and frees again is not
+    seen. Slows operations down: use it for a step or two.
     """
 
     def __init__(self, device: str, known: Iterable[torch.UntypedStorage] = ()) -> None:
@@ -34,11 +36,31 @@ class Allocations(TorchDispatchMode):
         self.device = device
         self.known = {storage._cdata for storage in known}
         self.living: dict[int, int] = {}
+        self.held: dict[int, weakref.ref[torch.UntypedStorage]] = {}
         self.current = 0
         self.peak = 0
 
+    def __enter__(self) -> Self:
+        for reference in list(self.held.values()):
+            if (storage := reference()) is not None:
+                self._resized(storage)  # while nobody watched
+        watch, plain = self._resized, torch.UntypedStorage.resize_
+
+        def resize(storage: torch.UntypedStorage, size: int) -> torch.UntypedStorage:
+            result = plain(storage, size)
+            watch(storage)
+            return result
+
+        torch.UntypedStorage.resize_ = resize
+        return super().__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        del torch.UntypedStorage.resize_  # what it inherits shows again
+        super().__exit__(*error)
+
     def watch(self, tensor: Tensor) -> None:
         """Count a tensor's storage from now on, if it is not counted yet."""
+        tensor = local(tensor)
         if tensor.device.type != self.device:
             return
         if tensor.layout is not torch.strided:
@@ -49,14 +71,20 @@ class Allocations(TorchDispatchMode):
         key = storage._cdata
         if key in self.living or key in self.known:
             return
-        size = storage.nbytes()
-        self.living[key] = size
-        self.current += size
-        self.peak = max(self.peak, self.current)
+        self.living[key], self.held[key] = 0, weakref.ref(storage)
+        self._resized(storage)
         weakref.finalize(storage, self._freed, key).atexit = False
+
+    def _resized(self, storage: torch.UntypedStorage) -> None:
+        key, size = storage._cdata, storage.nbytes()
+        if key in self.living:
+            self.current += size - self.living[key]
+            self.living[key] = size
+            self.peak = max(self.peak, self.current)
 
     def _freed(self, key: int) -> None:
         self.current -= self.living.pop(key, 0)
+        self.held.pop(key, None)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None

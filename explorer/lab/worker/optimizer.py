@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from explorer.lab.worker.sharing import local
+
 HALF = (torch.bfloat16, torch.float16)
 
 
@@ -52,10 +54,10 @@ def held_bytes(optimizer: torch.optim.Optimizer) -> tuple[int, int]:
     plain = getattr(optimizer, "optimizer", optimizer)  # what accelerate has wrapped
     if not isinstance(plain, MasterAdamW):
         return _state_bytes(plain), 0
-    masters = sum(master.nbytes for _, master, _ in plain.inner)
+    masters = sum(local(master).nbytes for _, master, _ in plain.inner)
     return sum(_state_bytes(inner) for _, _, inner in plain.inner), masters
 
 
 def _state_bytes(optimizer: torch.optim.Optimizer) -> int:
     values: list[Any] = [value for held in optimizer.state.values() for value in held.values()]
-    return sum(value.nbytes for value in values if isinstance(value, Tensor))
+    return sum(local(value).nbytes for value in values if isinstance(value, Tensor))

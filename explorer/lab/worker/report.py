@@ -58,9 +58,9 @@ class Report:
         result.trainable = sum(p.numel() for p in trainer.trainable)
         added = result.trainable if isinstance(trainer.model, PeftModel) else 0
         result.total = loaded.model.num_parameters() + added
-        result.device = str(loaded.device)
+        result.device = str(trainer.device)
         result.precision = str(loaded.dtype).removeprefix("torch.")
-        result.forecast = forecast_run(trainer.job, loaded, trainer.rows)
+        result.forecast = forecast_run(trainer.job, loaded, trainer.rows, trainer.sharing)
         event = Started(
             time=time.time(),
             forecast=result.forecast,

@@ -48,10 +48,10 @@ class Loaded:
 
 
 class Shelf:
-    """Loads bases on first use and keeps them."""
+    """Loads bases on first use and keeps them, for `device`; in the memory of `holding` if said."""
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
+    def __init__(self, device: torch.device, holding: torch.device | None = None) -> None:
+        self.device, self.holding = device, holding or device
         self.loaded: dict[tuple[Any, ...], Loaded] = {}
 
     def get(
@@ -91,7 +91,7 @@ class Shelf:
         model = AutoModelForCausalLM.from_pretrained(
             base.folder,
             dtype=dtype,
-            device_map={"": self.device},
+            device_map={"": self.holding},
             use_safetensors=True,
             **options,
         )

@@ -20,6 +20,7 @@ from explorer.lab.worker.forgetting import Knowledge, probe_knowledge
 from explorer.lab.worker.inside import look_inside
 from explorer.lab.worker.memory import device_bytes
 from explorer.lab.worker.report import Report
+from explorer.lab.worker.sharing import Sharing, gather
 from explorer.lab.worker.shelf import Loaded, Shelf
 from explorer.lab.worker.text import Encoded, collate, pad_id
 from explorer.lab.worker.trainer import DivergedError, Done, Trainer, checkpoint_activations
@@ -37,12 +38,18 @@ class StopAskedError(Exception):
 
 
 class Training:
-    """One run while it goes on. `go()` always ends with a result on disk."""
+    """One run while it goes on. `go()` always ends with a result on disk.
 
-    def __init__(self, run: Run, shelf: Shelf, silent: bool = False) -> None:
-        self.run, self.shelf, self.silent = run, shelf, silent
+    Of several processes at it only the first one writes. Where they hold shards, `model` is whole
+    and in the CPU's memory: what the trainer's shards learn is gathered into it to be kept.
+    """
+
+    def __init__(self, run: Run, shelf: Shelf, sharing: Sharing | None = None) -> None:
+        self.run, self.shelf = run, shelf
+        self.sharing = sharing or Sharing(shelf.device)
+        self.silent = not self.sharing.first
         self.job = run.job
-        self.report = Report(run, silent)
+        self.report = Report(run, self.silent)
         self.model: nn.Module | None = None
         self.trainer: Trainer | None = None
 
@@ -60,14 +67,14 @@ class Training:
             self.report.result.diverged = isinstance(error, DivergedError) or None
             self._end("failed", str(error))
         except (MemoryError, torch.OutOfMemoryError):
-            self._end("failed", OUT_OF_MEMORY)
+            self._end("failed", OUT_OF_MEMORY, together=False)
         except GeneratorExit:
-            self._end("stopped", "the program that ran it was closed")
+            self._end("stopped", "the program that ran it was closed", together=False)
             raise
         except Exception as error:  # the one place that words what nobody foresaw
             with self.run.stderr.open("a", encoding="utf-8") as file:
                 traceback.print_exc(file=file)
-            self._end("failed", f"{type(error).__name__}: {error}")
+            self._end("failed", f"{type(error).__name__}: {error}", together=False)
         else:
             self._end("done", self.report.ended_early)
         finally:
@@ -86,10 +93,13 @@ class Training:
                 self.report.loading(item)
                 yield from self._turn()
         held = self._held_out(task, loaded)
+        yield from self._step_boundary()
         yield from self._ask_base(loaded, held)
+        yield from self._step_boundary()
         yield from self._train(loaded, held)
         yield from self._ask(loaded, held, "after")
         yield from self._probe(loaded)
+        yield from self._step_boundary()
         self._save()
         yield from self._look_inside(loaded, held)
 
@@ -111,9 +121,10 @@ class Training:
 
     def _ask_base(self, loaded: Loaded, held: HeldOut) -> Iterator[None]:
         """The base's own score: measured once for each base, quantization and task."""
+        base = self.sharing.shard(loaded.view()) if self.sharing.shards else loaded.model
         if held not in loaded.measured:
             self.report.loading("asking the base the held-out questions")
-            for item in evaluate(loaded.model, loaded.tokenizer, held):
+            for item in evaluate(base, loaded.tokenizer, held):
                 if item is not None:
                     loaded.measured[held] = item
                 yield from self._turn()
@@ -123,7 +134,7 @@ class Training:
         if Knowledge not in loaded.measured:
             self.report.loading("asking the base what it knows")
             begun = time.monotonic()
-            for known in probe_knowledge(loaded.model, loaded.tokenizer):
+            for known in probe_knowledge(base, loaded.tokenizer):
                 if known is not None:
                     loaded.measured[Knowledge] = (known, time.monotonic() - begun)
                 yield from self._turn()
@@ -137,17 +148,15 @@ class Training:
             self.job.system,
             self.job.max_length,
         )
-        torch.manual_seed(self.job.seed)  # of the adapter's first values and of dropout
-        view = loaded.view()
-        if self.job.gradient_checkpointing:
-            checkpoint_activations(view)
-        self.model = attach(view, self.job.method, self.job.knobs)
-        privatize(self.model, loaded.model)
-        self.trainer = Trainer(self.model, self.job, rows, pad_id(loaded.tokenizer))
+        self.model = running = self._attached(loaded)
+        if self.sharing.shards:
+            running = self.sharing.shard(self._attached(loaded))
+        pad = pad_id(loaded.tokenizer)
+        self.trainer = Trainer(running, self.job, rows, pad, self.sharing)
         self.report.started(loaded, self.trainer)
         self._demand_memory(loaded)
         ending = Ending(self.run, self.report, self.trainer, self._watched(loaded, held))
-        yield from self._turn()
+        yield from self._step_boundary()
         for done in self.trainer.steps():
             if isinstance(done, Done):
                 self.report.stepped(done, self.trainer)
@@ -157,11 +166,23 @@ class Training:
                     self._save()
                 for _ in ending.after(done):
                     yield from self._turn()
-            yield from self._turn()
+                yield from self._step_boundary()
+            else:
+                yield from self._turn()
+
+    def _attached(self, loaded: Loaded) -> nn.Module:
+        """A view of the base with the method on it; the same numbers whenever it is asked for."""
+        torch.manual_seed(self.job.seed)  # of the adapter's first values and of dropout
+        view = loaded.view()
+        if self.job.gradient_checkpointing:
+            checkpoint_activations(view)
+        model = attach(view, self.job.method, self.job.knobs)
+        privatize(model, loaded.model)
+        return model
 
     def _demand_memory(self, loaded: Loaded) -> None:
         """Refuse what is sure not to fit: a system out of memory ends the worker without a word."""
-        needed, there = self.report.result.forecast.get("bytes"), device_bytes(loaded.device)
+        needed, there = self.report.result.forecast.get("bytes"), device_bytes(self.trainer.device)
         if needed and needed > there:
             raise ExplorerError(
                 f"Training is forecast to hold {needed / 2**30:.1f} GiB at its peak, and this "
@@ -176,14 +197,14 @@ class Training:
         return encode_rows(loaded.tokenizer, rows, self.job.system, self.job.max_length)
 
     def _ask(self, loaded: Loaded, held: HeldOut, when: str) -> Iterator[None]:
-        for item in evaluate(self.model, loaded.tokenizer, held):
+        for item in evaluate(self.trainer.model, loaded.tokenizer, held):
             if item is not None:
                 self.report.evaluated(item, when)
             yield from self._turn()
 
     def _probe(self, loaded: Loaded) -> Iterator[None]:
         if self.job.probe:
-            for known in probe_knowledge(self.model, loaded.tokenizer):
+            for known in probe_knowledge(self.trainer.model, loaded.tokenizer):
                 if known is not None:
                     self.report.probed(known, "after")
                 yield from self._turn()
@@ -201,17 +222,31 @@ class Training:
         yield from self._turn()
 
     def _turn(self) -> Iterator[None]:
-        """Let others have theirs; afterwards, go on only if nobody asked to stop."""
+        """Let others have theirs; afterwards, go on only if nobody asked to stop.
+
+        Several processes have to stop at the same place, and do at the next step's boundary.
+        """
         yield
-        if self.run.stop_asked:
+        if self.sharing.processes == 1 and self.run.stop_asked:
+            raise StopAskedError
+
+    def _step_boundary(self) -> Iterator[None]:
+        """A turn at a place where all processes are, and are told alike whether to stop."""
+        yield
+        if self.sharing.agreed(self.run.stop_asked):
             raise StopAskedError
 
     def _save(self) -> None:
         """Keep what was learnt so far, if anything was."""
-        if self.model is not None and self.report.result.steps_done and not self.silent:
+        if self.model is None or not self.report.result.steps_done:
+            return
+        if self.sharing.shards:
+            gather(self.trainer.model, self.model)
+        if not self.silent:
             self.report.saved(save_adapter(self.model, self.run.adapter, hub_name(self.job.base)))
 
-    def _end(self, state: str, reason: str) -> None:
-        if state != "done":
+    def _end(self, state: str, reason: str, together: bool = True) -> None:
+        """`together` says whether all processes end here, at the same place."""
+        if state != "done" and (together or not self.sharing.shards):
             self._save()
         self.report.ended(state, reason)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-QUANTIZED = {"Params4bit", "Int8Params"}  # never written to: the view holds the very same object
+from explorer.lab.worker.sharing import QUANTIZED, local
 
 
 def view(base: PreTrainedModel) -> PreTrainedModel:
@@ -40,7 +40,7 @@ def privatize(model: nn.Module, base: PreTrainedModel) -> int:
 
 
 def storages(model: nn.Module) -> Iterator[torch.UntypedStorage]:
-    """Every storage that the model's weights, buffers and quantization states lie in, once each."""
+    """Every storage of weights, buffers and quantization states, once each; of shards the own."""
     seen = set()
     for tensor in _tensors(model):
         storage = tensor.untyped_storage()
@@ -55,8 +55,8 @@ def nbytes(model: nn.Module) -> int:
 
 
 def _tensors(model: nn.Module) -> Iterator[torch.Tensor]:
-    yield from model.parameters()
-    yield from model.buffers()
+    yield from map(local, model.parameters())
+    yield from map(local, model.buffers())
     for parameter in model.parameters():
         state = getattr(parameter, "quant_state", None)
         while state is not None:
@@ -69,7 +69,7 @@ def _tensors(model: nn.Module) -> Iterator[torch.Tensor]:
 
 
 def _shared(parameter: nn.Parameter) -> nn.Parameter:
-    if type(parameter).__name__ in QUANTIZED:
+    if type(parameter).__name__ in QUANTIZED:  # never written to
         return parameter
     return nn.Parameter(parameter.data, requires_grad=False)
 

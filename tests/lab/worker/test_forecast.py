@@ -1,16 +1,19 @@
 import pytest
+import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from explorer.lab.datasets import Row
 from explorer.lab.job import TrainJob
 from explorer.lab.worker.evaluate import encode_rows
 from explorer.lab.worker.forecast import demanding_batches, forecast_run
+from explorer.lab.worker.sharing import Sharing
 from explorer.lab.worker.text import Encoded, pad_id
 from explorer.lab.worker.trainer import Trainer
 from explorer.lab.worker.view import privatize
 from explorer.methods.attach import attach
 from tests.lab.worker.conftest import take
 
+ALONE = Sharing(torch.device("cpu"))
 RACE = ["lora", "qlora", "llama-adapter-v1", "llama-adapter-v2", "llama-excitor", "full"]
 CASES = [(method, kind) for kind in ("float32", "bfloat16") for method in RACE]
 
@@ -45,7 +48,7 @@ def rows(loaded):
 def test_the_forecast_is_what_is_then_measured(shelf, base, rows, method, precision):
     asked = job(method, quantization="nf4" if method == "qlora" else "none")
     loaded = take(shelf, base, quantization=asked.quantization, precision=precision)
-    said = forecast_run(asked, loaded, rows)
+    said = forecast_run(asked, loaded, rows, ALONE)
     model = attach(loaded.view(), method, asked.knobs)
     privatize(model, loaded.model)
     training = Trainer(model, asked, rows, pad_id(loaded.tokenizer))
@@ -61,10 +64,10 @@ def test_the_forecast_is_what_is_then_measured(shelf, base, rows, method, precis
 def test_only_batches_that_no_other_exceeds_are_forecast():
     rows = [Encoded(tuple(range(length)), start) for length, start in ((10, 8), (20, 18), (15, 5))]
     asked = job("lora", batch_size=1, steps=3)
-    assert set(demanding_batches(asked, rows)) == {(20, 3, False), (15, 11, False)}
+    assert set(demanding_batches(asked, rows, ALONE)) == {(20, 3, False), (15, 11, False)}
 
 
 def test_what_cannot_be_forecast_is_said(loaded, rows):
-    said = forecast_run(job("no-such-method"), loaded, rows)
+    said = forecast_run(job("no-such-method"), loaded, rows, ALONE)
     assert said.keys() == {"notes"}
     assert "no-such-method" in said["notes"][0]

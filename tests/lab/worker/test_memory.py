@@ -47,6 +47,23 @@ def test_what_is_saved_for_backward_counts_until_backward_is_done():
     assert weight.grad is not None
 
 
+def test_a_storage_that_is_emptied_and_filled_again_counts_what_it_holds():
+    """As FSDP does with the weights that it gathers; also while nobody watches."""
+    trace = Allocations("cpu")
+    with trace:
+        gathered = torch.zeros(4 * KIB)
+        gathered.untyped_storage().resize_(0)
+        assert trace.current == 0
+        other = torch.zeros(2 * KIB)
+        assert trace.peak == 4 * 1024
+    gathered.untyped_storage().resize_(3 * 1024)
+    with trace:
+        assert trace.current == 5 * 1024
+    assert trace.peak == 5 * 1024
+    assert other.untyped_storage().resize_(0).nbytes() == 0
+    assert trace.current == 5 * 1024
+
+
 def test_the_peak_of_a_known_computation_is_exact():
     a = torch.ones(64, 64)
     with Allocations("cpu") as trace:

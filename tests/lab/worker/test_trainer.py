@@ -1,18 +1,15 @@
 import pytest
 import torch
-from accelerate.utils import DistributedType
 from torch.nn import functional
 
-from explorer.catalogue.errors import ExplorerError
 from explorer.lab.job import TrainJob
-from explorer.lab.worker.evaluate import encode_rows
+from explorer.lab.worker.evaluate import answer_loss, encode_rows, forward
 from explorer.lab.worker.text import IGNORED, batches, pad_id
 from explorer.lab.worker.trainer import (
     DivergedError,
     Done,
     Trainer,
     checkpoint_activations,
-    demand_whole,
 )
 from explorer.lab.worker.view import nbytes, privatize
 from explorer.methods.attach import attach
@@ -68,6 +65,17 @@ def test_a_step_is_what_a_plain_loop_does(loaded, few_rows):
         assert done.gradient_norm == pytest.approx(norm.item(), rel=1e-3)
 
 
+def test_a_share_without_rows_adds_nothing(loaded, few_rows):
+    """A batch may have fewer rows than there are processes; the others still go along."""
+    training = trainer(loaded, few_rows)
+    training.sharing.share = lambda numbers: []
+    batch = training._batch([2, 1])
+    summed, answers = answer_loss(forward(training.model, batch), batch)
+    summed.backward()
+    assert (float(summed.detach()), answers, batch.tokens) == (0.0, 0, 0)
+    assert all(not p.grad.any() for p in training.trainable)
+
+
 def test_it_hands_over_between_forward_and_backward(loaded, few_rows):
     kinds = [type(item) for item in trainer(loaded, few_rows, steps=2).steps()]
     assert kinds == [type(None), Done, type(None), Done]
@@ -120,10 +128,3 @@ def test_a_number_that_is_none_ends_training_and_leaves_the_weights(loaded, few_
         list(steps)
     hook.remove()
     assert all(torch.equal(p, q) for p, q in zip(training.trainable, good, strict=True))
-
-
-@pytest.mark.parametrize("kind", [DistributedType.FSDP, DistributedType.DEEPSPEED])
-def test_a_sharded_model_is_refused(kind):
-    with pytest.raises(ExplorerError, match=f"asks for {kind.value}: .*Launch it with --multi_gpu"):
-        demand_whole(kind)
-    demand_whole(DistributedType.MULTI_GPU)
