@@ -103,6 +103,29 @@ def _parts(tensor: Tensor) -> tuple[Tensor, Tensor] | tuple[Tensor, Tensor, Tens
     return tensor.crow_indices(), tensor.col_indices(), tensor.values()
 
 
+class OnDevice:
+    """The same of a GPU, by its allocator's own count, of what happens inside of it alone.
+
+    Other bases, other runs and answers that are decoded in between lie on the same device.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.current = 0
+        self.peak = 0
+        self.begun = 0
+
+    def __enter__(self) -> Self:
+        self.begun = torch.cuda.memory_allocated(self.device)
+        torch.cuda.reset_peak_memory_stats(self.device)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        most = torch.cuda.max_memory_allocated(self.device) - self.begun
+        self.peak = max(self.peak, self.current + most)
+        self.current += torch.cuda.memory_allocated(self.device) - self.begun
+
+
 class PeakMemory:
     """The most bytes that training held at once.
 
@@ -111,28 +134,24 @@ class PeakMemory:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self.device = next(model.parameters()).device
+        device = next(model.parameters()).device
         self.held = nbytes(model)
         self.largest: tuple[int, int] = (0, 0)
-        if self.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self.device)
-        else:
-            self.trace = Allocations(self.device.type, storages(model))
+        self.free = device.type == "cuda"  # of charge: it need not be done sparingly
+        self.trace: Allocations | OnDevice = (
+            OnDevice(device) if self.free else Allocations(device.type, storages(model))
+        )
 
     def allocating(self) -> AbstractContextManager[Any]:
         """What to make things in that stay for the whole training."""
-        return nullcontext() if self.device.type == "cuda" else self.trace
+        return self.trace
 
     def watching(self, step: int, size: tuple[int, int]) -> AbstractContextManager[Any]:
         """What to run a step in; `size` is the batch's places, and those with logits."""
-        if self.device.type == "cuda":
-            return nullcontext()
         bigger = size[0] > self.largest[0] or size[1] > self.largest[1]
         self.largest = max(size[0], self.largest[0]), max(size[1], self.largest[1])
-        return self.trace if bigger or step <= 2 else nullcontext()
+        return self.trace if self.free or bigger or step <= 2 else nullcontext()
 
     def read(self) -> int:
         """Peak bytes so far, the model's own included."""
-        if self.device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self.device)
         return self.held + self.trace.peak

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from explorer.lab.worker.memory import Allocations
+from explorer.lab.worker.memory import Allocations, OnDevice
 
 KIB = 256  # float32 numbers
 
@@ -91,3 +91,40 @@ def test_a_sparse_tensor_weighs_its_places_and_its_values(layout):
     assert held == sum(part.untyped_storage().nbytes() for part in parts)
     del sparse, parts
     assert seen.current == 0
+
+
+class Allocator:
+    """CUDA's counts as torch tells them, of numbers that a test sets."""
+
+    def __init__(self, monkeypatch):
+        self.now = self.most = 0
+        monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: self.now)
+        monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: self.most)
+        monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", self.reset)
+
+    def reset(self, device):
+        self.most = self.now
+
+    def take(self, size):
+        self.now += size
+        self.most = max(self.most, self.now)
+
+
+def test_on_a_gpu_only_what_the_run_itself_takes_counts(monkeypatch):
+    """Another base lies there, and answers are decoded between its forward and backward pass."""
+    allocator = Allocator(monkeypatch)
+    allocator.take(5000)  # the bases
+    trace = OnDevice(torch.device("cuda"))
+    with trace:
+        allocator.take(100)  # the optimizer's masters
+    allocator.take(7000)  # a comparison begins
+    with trace:
+        allocator.take(300)  # what the forward pass saves
+    allocator.take(900)  # the comparison goes on, and ends
+    allocator.take(-7900)
+    with trace:
+        allocator.take(200)  # gradients
+        allocator.take(-450)
+    assert trace.peak == 600
+    assert trace.current == 150
+    assert allocator.now == 5150
