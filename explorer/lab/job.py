@@ -12,6 +12,7 @@ from explorer.catalogue.method import Method
 from explorer.catalogue.record import Record
 from explorer.lab.bases import EMBEDDED, stored_quantization
 from explorer.lab.datasets import find_task
+from explorer.lab.fit import refuse_unfit
 from explorer.lab.words import check
 
 Quantization = Literal["none", "int8", "nf4"]
@@ -91,7 +92,7 @@ def make_job(
     """A job with what is not given taken from the task and from the method's lab settings.
 
     Raises UnknownNameError for an unknown task, method or knob, and ExplorerError with the allowed
-    range for a value outside it.
+    range for a value outside it, or outside what the base's shape allows where that is known.
     """
     chosen, tuned = find_task(task), catalogue.method(method)
     if tuned.unsupported or tuned.lab is None:
@@ -121,6 +122,7 @@ def make_job(
             f"{tuned.name} does not train on a quantized base ({job.quantization}): "
             f"{tuned.why_not_on(job.quantization)}"
         )
+    refuse_unfit(job.base, tuned, job.knobs, job.quantization, job.max_length)
     return job
 
 

@@ -38,6 +38,14 @@ WRONG = [
     ("miss", {"r": 257}, "r = 257: q_proj is 256 wide in"),
     ("miss", {"init_weights": "bat", "r": 96}, "bat cuts the weight into blocks"),
     ("miss", {"init_weights": "mini", "mini_r": 3}, "mini_r = 3 does not divide the width 256"),
+    ("llama-adapter-v1", {"adapter_layers": 4}, "adapter_layers = 4: .* from 1 to 3"),
+    ("llama-adapter-v2", {"adapter_layers": 4}, "adapter_layers = 4: .* from 1 to 3"),
+    ("llama-adapter-v2", {"visual_tokens": 1, "visual_layers": 4}, "visual_layers = 4: .* 1 to 3"),
+    ("llama-excitor", {"adapter_layers": 4}, "adapter_layers = 4: .* from 1 to 3"),
+    ("adaption-prompt", {"adapter_layers": 4}, "adapter_layers = 4: .* from 1 to 3"),
+    ("trainable-tokens", {"token_indices": [1, 256]}, "names token 256; .* from 0 to 255"),
+    ("cpt", {"cpt_token_ids": [256] * 8}, "names token 256; .* from 0 to 255"),
+    ("cpt", {"cpt_token_ids": [1, 2]}, "cpt_tokens_type_mask has 8 numbers and cpt_token_ids 2"),
 ]
 RIGHT = [
     ("cartridge", {"num_virtual_tokens": 2, "num_frozen_tokens": 1}),
@@ -57,6 +65,10 @@ RIGHT = [
     ("miss", {"r": 256}),
     ("miss", {"init_weights": "bat", "r": 128}),
     ("miss", {"init_weights": "mini", "mini_r": 4}),
+    ("llama-adapter-v2", {"adapter_len": 4, "adapter_layers": 3}),
+    ("llama-adapter-v2", {"visual_tokens": 1, "visual_layers": 3}),
+    ("adaption-prompt", {"adapter_layers": 3}),
+    ("trainable-tokens", {"token_indices": [0, 255]}),
 ]
 ignored = pytest.mark.filterwarnings("ignore::UserWarning")  # of peft's, about other uses
 
@@ -84,6 +96,12 @@ def test_what_peft_refuses_is_refused_in_a_sentence(method, knobs, words):
 def test_what_peft_takes_is_taken(method, knobs):
     real = trained(attach(build(small()), method, knobs))
     assert resolved(method, knobs).trainable.total == real
+
+
+def test_a_context_without_a_label_is_refused():
+    knobs = {"cpt_token_ids": [1, 2], "cpt_tokens_type_mask": [1, 3]}
+    with pytest.raises(ExplorerError, match=r"largest number is 3, .* a multiple of 4"):
+        resolved("cpt", knobs)
 
 
 @ignored

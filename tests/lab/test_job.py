@@ -86,3 +86,43 @@ def test_unknown_names_are_refused_with_the_nearest(task, method, knobs, sentenc
 def test_a_method_that_cannot_train_on_a_quantized_base_says_why():
     with pytest.raises(ExplorerError, match="does not train on a quantized base"):
         make_job(lab_catalogue(), "order-extraction", "full", quantization="nf4")
+
+
+@pytest.mark.parametrize(
+    ("method", "knobs", "sentence"),
+    [
+        ("llama-adapter-v1", {"adapter_layers": 999}, "adapter_layers = 999: .* from 1 to 2, the"),
+        ("llama-adapter-v2", {"adapter_layers": 3}, "adapter_layers = 3: it takes"),
+        ("llama-adapter-v2", {"visual_tokens": 1, "visual_layers": 3}, "visual_layers = 3"),
+        ("llama-excitor", {"adapter_layers": 3}, "the number of layers of this model"),
+        ("lora", {"layers_to_transform": "0,7"}, "layer 7; layers run from 0 to 1"),
+        ("boft", {"boft_block_size": 7}, "boft_block_size = 7 does not divide the width 64"),
+        ("psoft", {"r": 65}, "r is at most the smaller"),
+        ("trainable-tokens", {"token_indices": "1,99999"}, "vocabulary of this model runs from 0"),
+    ],
+)
+def test_what_the_bases_shape_forbids_is_refused_before_it_is_queued(
+    tiny_base, method, knobs, sentence
+):
+    with pytest.raises(ExplorerError, match=sentence):
+        make_job(lab_catalogue(), "order-extraction", method, knobs, base=tiny_base)
+
+
+def test_what_only_another_base_would_mend_is_refused_with_the_bases_name(tiny_base):
+    given = {"base": tiny_base, "quantization": "nf4"}
+    knobs = {"init_lora_weights": "pissa"}
+    with pytest.raises(ExplorerError, match=r"LoRA does not run on .*floating point"):
+        make_job(lab_catalogue(), "order-extraction", "lora", knobs, **given)
+
+
+def test_a_row_longer_than_the_base_was_trained_for_is_refused(tiny_base):
+    with pytest.raises(ExplorerError, match="max_length = 513 is more than the 512 positions"):
+        make_job(lab_catalogue(), "order-extraction", "lora", base=tiny_base, max_length=513)
+
+
+def test_a_base_whose_shape_is_not_known_yet_is_left_to_the_run(tmp_path):
+    knobs = {"adapter_layers": 999}
+    job = make_job(
+        lab_catalogue(), "order-extraction", "llama-adapter-v1", knobs, base=str(tmp_path)
+    )
+    assert job.knobs["adapter_layers"] == 999
