@@ -13,7 +13,7 @@ from explorer.catalogue.load import DataFileError
 from explorer.lab import reproduce
 from explorer.lab.derived import MERGED
 from explorer.lab.notes import NOTES
-from explorer.lab.runs import EVENTS, JOB, RESULT, STDERR, Run
+from explorer.lab.runs import EVENTS, JOB, RESULT, STDERR, Run, gone
 
 DATE = (1980, 1, 1, 0, 0, 0)  # the same run gives the same bytes
 Member = tuple[str, bytes | Path]  # the name in the zip, and what it holds
@@ -33,7 +33,12 @@ def write_export(run: Run, kind: str, catalogue: Catalogue, out: IO[bytes]) -> N
     """Write one of KINDS. Raises ExplorerError where the run has none of that kind."""
     if kind not in KINDS:
         raise unknown("export", kind, KINDS)
-    KINDS[kind](run, catalogue, out)
+    try:
+        KINDS[kind](run, catalogue, out)
+    except FileNotFoundError:
+        if run.folder.is_dir():
+            raise
+        raise gone(run.id) from None
 
 
 def export_name(run: Run, kind: str) -> str:

@@ -13,6 +13,7 @@ from explorer.catalogue.load import DataFileError, load_record
 from explorer.catalogue.record import Record
 from explorer.catalogue.task import Task
 from explorer.lab.folders import runs_folder
+from explorer.lab.stored import read_stored
 
 Split = Literal["train", "heldout"]
 
@@ -48,8 +49,7 @@ def own_folder() -> Path:
 def find_task(name: str, data: Path = DATA) -> Task:
     """The task with this id, built-in or a visitor's own, without reading the whole catalogue."""
     if OWN_ID.fullmatch(name) and (own_folder() / name / "task.json").is_file():
-        table = json.loads((own_folder() / name / "task.json").read_bytes())
-        return Task.model_validate({"id": name, **table})
+        return read_stored(own_folder() / name / "task.json", Task, id=name)
     known = {path.parent.name: path for path in sorted((data / "tasks").glob("*/task.toml"))}
     if name not in known:
         raise unknown("task", name, known)

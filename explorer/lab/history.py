@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
-from explorer.catalogue.errors import ExplorerError
+from explorer.catalogue.errors import ExplorerError, UnknownNameError
 from explorer.lab.engine import Engine
 from explorer.lab.job import TrainJob
 from explorer.lab.merge import merge_check
 from explorer.lab.notes import read_notes
-from explorer.lab.runs import Run, find_run, list_runs
+from explorer.lab.runs import Run, every_run, find_run
+from explorer.lab.stored import DamagedFileError
 
 MEASURED = (
     "metric", "metric_base", "metric_after", "heldout_loss_base", "heldout_loss_after",
@@ -40,6 +41,14 @@ def summary(run: Run) -> dict[str, Any]:
     }
 
 
+def _damaged(run: Run, reason: str) -> dict[str, Any]:
+    """What is left to say of a run whose job cannot be read: it failed, and it can be deleted."""
+    told = {"run": run.id, "created": run.created.isoformat(), "state": "failed", "reason": reason}
+    unknown = dict.fromkeys(("method", "task", "base", "quantization", "race", "note"), "")
+    numbers: dict[str, Any] = {"steps": 0, "seed": 0, "label": "damaged run", "tags": []}
+    return told | unknown | numbers | dict.fromkeys(MEASURED)
+
+
 def find_runs(query: str = "") -> Iterator[dict[str, Any]]:
     """Summaries of the runs that all words of the query fit, the newest first.
 
@@ -50,11 +59,13 @@ def find_runs(query: str = "") -> Iterator[dict[str, Any]]:
     if len(query) > MAX_QUERY:
         raise ExplorerError(f"The search has {len(query)} characters; at most {MAX_QUERY}.")
     words = query.lower().split()
-    for run in list_runs():
+    for run in every_run():
         try:
             record = summary(run)
-        except FileNotFoundError:
+        except UnknownNameError:
             continue  # deleted while we looked
+        except DamagedFileError as error:
+            record = _damaged(run, str(error))
         if all(_fits(record, word) for word in words):
             yield record
 

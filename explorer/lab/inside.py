@@ -3,6 +3,7 @@
 from explorer.catalogue.errors import ExplorerError
 from explorer.catalogue.record import Record
 from explorer.lab.runs import Run
+from explorer.lab.stored import read_stored
 
 INSIDE = "inside.json"
 
@@ -59,4 +60,4 @@ def read_inside(run: Run) -> Inside:
         raise ExplorerError(
             f"The run {run.id} is {state}: an adapter is looked into when its run is done."
         )
-    return Inside.model_validate_json(path.read_bytes())
+    return read_stored(path, Inside)

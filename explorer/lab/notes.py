@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from explorer.catalogue.errors import ExplorerError
 from explorer.catalogue.record import Record
 from explorer.lab.runs import Run, write_atomically
+from explorer.lab.stored import DamagedFileError, read_stored
 
 NOTES = "notes.json"
 MAX_NOTE, MAX_TAGS = 4000, 12
@@ -21,9 +22,13 @@ class Notes(Record):
 
 
 def read_notes(run: Run) -> Notes:
-    """What was written on the run; empty where nothing was."""
-    path = run.folder / NOTES
-    return Notes.model_validate_json(path.read_bytes()) if path.exists() else Notes()
+    """What was written on the run; empty where nothing was, the reason where it is lost."""
+    try:
+        return read_stored(run.folder / NOTES, Notes)
+    except FileNotFoundError:
+        return Notes()
+    except DamagedFileError as error:
+        return Notes(note=str(error))
 
 
 def write_notes(run: Run, note: str, tags: Sequence[str]) -> Notes:

@@ -5,19 +5,20 @@ import json
 import os
 import re
 import secrets
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import psutil
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from explorer.catalogue.errors import ExplorerError, UnknownNameError
-from explorer.lab.folders import runs_folder
+from explorer.lab.folders import remove, runs_folder
 from explorer.lab.job import TrainJob
+from explorer.lab.stored import DamagedFileError, read_stored
 
 JOB, EVENTS, RESULT, OWNER, STOP = "job.json", "events.jsonl", "result.json", "owner.json", "stop"
 ADAPTER, STDERR = "adapter", "stderr.log"
@@ -73,6 +74,14 @@ class Result(BaseModel):
         return cls(state=state, reason=reason, **values)
 
 
+class Owner(BaseModel):
+    """`owner.json`: the process that answers for a run while it is not over."""
+
+    pid: int = Field(gt=0, lt=2**31)
+    started: float  # seconds since the epoch
+    role: Literal["engine", "worker"]
+
+
 @dataclass(frozen=True)
 class State:
     """A run's state; `reason` says why it failed or stopped, or what it is waiting for."""
@@ -93,16 +102,27 @@ class Run:
     id: str
     folder: Path
 
-    @property
+    @cached_property
     def job(self) -> TrainJob:
-        """What was asked."""
-        return TrainJob.model_validate_json((self.folder / JOB).read_bytes())
+        """What was asked, which never changes.
+
+        Raises DamagedFileError where it cannot be read, UnknownNameError where it is gone.
+        """
+        try:
+            return read_stored(self.folder / JOB, TrainJob)
+        except FileNotFoundError:
+            raise gone(self.id) from None
 
     @property
     def result(self) -> Result | None:
-        """How it ended, or None while it goes on."""
+        """How it ended, or None while it goes on. One that cannot be read is that of a failure."""
         path = self.folder / RESULT
-        return Result.model_validate_json(path.read_bytes()) if path.exists() else None
+        try:
+            return read_stored(path, Result)
+        except FileNotFoundError:
+            return None
+        except DamagedFileError as error:
+            return Result(state="failed", reason=str(error), ended=self.created.timestamp())
 
     @property
     def adapter(self) -> Path:
@@ -129,13 +149,16 @@ class Run:
         (self.folder / STOP).touch()
 
     def events(self, after: int = 0) -> list[dict[str, Any]]:
-        """The events from number `after` on; an unfinished last line is left for the next time."""
+        """The events from number `after` on; an unfinished last line is left for the next time.
+
+        In the place of a line that cannot be read stands an event of kind `damaged`.
+        """
         path = self.folder / EVENTS
         if not path.exists():
             return []
-        text = path.read_text(encoding="utf-8")
-        whole = text[: text.rfind("\n") + 1].splitlines()
-        return [json.loads(line) for line in whole[after:]]
+        text = path.read_text(encoding="utf-8", errors="replace")
+        whole = text.split("\n")[:-1]  # an answer may hold other characters that end a line
+        return [_event(line, number) for number, line in enumerate(whole[after:], start=after + 1)]
 
     def state(self) -> State:
         """Read off the files: a result, else whether its process lives and has begun."""
@@ -147,7 +170,7 @@ class Run:
             # The result may have been written since we looked.
             result = self.result
             return State(result.state, result.reason) if result else State("failed", self._why())
-        if owner.get("role") == "worker":
+        if owner.role == "worker":
             return State("running", "stopping" if self.stop_asked else "")
         return State("queued")
 
@@ -162,8 +185,8 @@ class Run:
 
     def own(self, role: Literal["engine", "worker"]) -> None:
         """Say that this process answers for the run: the engine while it waits, then the worker."""
-        me = {"pid": os.getpid(), "started": psutil.Process().create_time(), "role": role}
-        write_atomically(self.folder / OWNER, json.dumps(me))
+        me = Owner(pid=os.getpid(), started=psutil.Process().create_time(), role=role)
+        write_atomically(self.folder / OWNER, me.model_dump_json())
 
     def append(self, event: BaseModel) -> None:
         """Add one event, as a whole line."""
@@ -204,13 +227,12 @@ def find_run(name: str) -> Run:
     """The run with this id; raises UnknownNameError for anything else, a path included."""
     run = Run(name, runs_folder() / name)
     if not RUN_ID.fullmatch(name) or not (run.folder / JOB).is_file():
-        shown = name if len(name) <= 60 else f"{name[:57]}…"
-        raise UnknownNameError(f"There is no run {shown!r}: it may have been deleted.")
+        raise gone(name)
     return run
 
 
-def list_runs() -> Iterator[Run]:
-    """Every run, the newest first."""
+def every_run() -> Iterator[Run]:
+    """Every run, the newest first, those among them whose job cannot be read."""
     root = runs_folder()
     names = sorted((p.name for p in root.iterdir()), reverse=True) if root.is_dir() else []
     for name in names:
@@ -218,14 +240,23 @@ def list_runs() -> Iterator[Run]:
             yield Run(name, root / name)
 
 
+def list_runs() -> Iterator[Run]:
+    """Every run with a job, the newest first. The history tells of those without (`every_run`)."""
+    for run in every_run():
+        try:
+            _ = run.job
+        except (DamagedFileError, UnknownNameError):
+            continue
+        yield run
+
+
 def delete_run(name: str) -> None:
     """Remove a run that is over from disk; raises ExplorerError while it is not."""
     run = find_run(name)
     if not run.state().over:
         raise ExplorerError(f"The run {name} is still {run.state().name}: stop it first.")
-    gone = run.folder.with_name(f".{name}-deleted")
-    run.folder.rename(gone)
-    shutil.rmtree(gone)
+    if not remove(run.folder):
+        raise gone(name)
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -235,15 +266,35 @@ def write_atomically(path: Path, text: str) -> None:
     beside.replace(path)
 
 
-def _read_owner(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_bytes()) if path.exists() else {}
+def _event(line: str, number: int) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, dict) and isinstance(found.get("kind"), str):
+        return found
+    return {"kind": "damaged", "reason": f"line {number} of {EVENTS} cannot be read"}
 
 
-def _alive(owner: dict[str, Any]) -> bool:
+def gone(name: str) -> UnknownNameError:
+    """The error for a run that is not there, or no longer."""
+    shown = name if len(name) <= 60 else f"{name[:57]}…"
+    return UnknownNameError(f"There is no run {shown!r}: it may have been deleted.")
+
+
+def _read_owner(path: Path) -> Owner | None:
+    """Whose the run is; None where nobody can tell, as of a process that has ended."""
+    try:
+        return read_stored(path, Owner)
+    except (FileNotFoundError, DamagedFileError):
+        return None
+
+
+def _alive(owner: Owner | None) -> bool:
     """Whether the process that owns the run lives; its start tells it from a reused number."""
     try:
-        process = psutil.Process(owner["pid"])
-        same = abs(process.create_time() - owner["started"]) < 1
+        process = psutil.Process(owner.pid) if owner else None
+        same = process is not None and abs(process.create_time() - owner.started) < 1
         return same and process.status() != psutil.STATUS_ZOMBIE
-    except (KeyError, psutil.NoSuchProcess):
+    except psutil.NoSuchProcess:
         return False

@@ -31,6 +31,7 @@ def download_route(catalogue: Catalogue) -> Route:
         file = tempfile.TemporaryFile()  # noqa: SIM115  # closed when the last byte is sent
         try:
             run = find_run(request.path_params["run"])
+            name = export_name(run, kind)
             write_export(run, kind, catalogue, file)
         except ExplorerError as error:
             file.close()
@@ -38,7 +39,7 @@ def download_route(catalogue: Catalogue) -> Route:
         size = file.tell()
         file.seek(0)
         headers = {
-            "content-disposition": f'attachment; filename="{export_name(run, kind)}"',
+            "content-disposition": f'attachment; filename="{name}"',
             "content-length": str(size),
         }
         return StreamingResponse(

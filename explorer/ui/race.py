@@ -44,7 +44,8 @@ class Entry:
     @classmethod
     def read(cls, run: Run) -> "Entry":
         """Everything of a run that the page shows."""
-        state = run.state()  # first: events and result are then at least as new
+        _ = run.job  # raises DamagedFileError where nothing can be told of the run
+        state = run.state()  # before the rest: events and result are then at least as new
         return cls(run, state, run.events(), run.result)
 
     def last(self, kind: str) -> dict[str, Any] | None:

@@ -79,3 +79,22 @@ def test_a_full_record_tells_the_job_and_a_deleted_run_is_gone(three, runs_here)
     for name in three.values():
         delete_run(name)
     assert list(runs_here.iterdir()) == []
+
+
+def test_a_damaged_run_is_listed_as_failed_beside_the_others(three):
+    (find_run(three["b"]).folder / "job.json").write_text('{"from_another_version": 1}')
+    records = list(find_runs())
+    assert [record["run"] for record in records] == [three[name] for name in "cba"]
+    damaged = records[1]
+    assert (damaged["state"], damaged["label"]) == ("failed", "damaged run")
+    assert "job.json cannot be read" in damaged["reason"]
+    assert damaged.keys() == records[0].keys()
+    with pytest.raises(ExplorerError, match=r"job\.json cannot be read"):
+        full_record(three["b"])
+    delete_run(three["b"])
+    assert len(list(find_runs())) == 2
+
+
+def test_a_note_that_cannot_be_read_says_so(three):
+    (find_run(three["a"]).folder / "notes.json").write_text('{"no')
+    assert "notes.json cannot be read" in summary(find_run(three["a"]))["note"]

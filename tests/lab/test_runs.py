@@ -7,18 +7,22 @@ import threading
 import pytest
 
 from explorer.catalogue.errors import ExplorerError, UnknownNameError
+from explorer.lab import runs
 from explorer.lab.events import Ended, Loading
 from explorer.lab.job import TrainJob
 from explorer.lab.runs import (
     OWNER,
     RUN_ID,
     Result,
+    Run,
+    State,
     create_run,
     delete_run,
     find_run,
     list_runs,
     write_atomically,
 )
+from explorer.lab.stored import DamagedFileError
 
 JOB = TrainJob(task="order-extraction", method="lora", steps=5, learning_rate=1e-3)
 
@@ -142,3 +146,74 @@ def test_a_run_is_deleted_only_when_it_is_over(runs_here):
     assert list(runs_here.iterdir()) == []
     with pytest.raises(UnknownNameError, match="may have been deleted"):
         delete_run(run.id)
+
+
+def test_an_answer_may_hold_characters_that_end_a_line_elsewhere():
+    run = create_run(JOB)
+    what = "a\u2028b\x85c\u2029d\x1ce\r\nf"
+    run.append(Loading(time=1.0, what=what))
+    run.append(Ended(kind="done", time=2.0))
+    assert [event.get("what") for event in run.events()] == [what, None]
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"kind": "st', b"\0\0\0", b"[]", b"{}", b"\xff", b'{"kind": 3}']
+)
+def test_a_line_that_cannot_be_read_keeps_its_place(line):
+    run = create_run(JOB)
+    with (run.folder / "events.jsonl").open("wb") as file:
+        file.write(b'{"kind": "loading"}\n' + line + b'\n{"kind": "done"}\n')
+    assert [event["kind"] for event in run.events()] == ["loading", "damaged", "done"]
+    assert run.events(after=1)[0]["reason"] == "line 2 of events.jsonl cannot be read"
+    assert [event["kind"] for event in run.events(after=2)] == ["done"]
+
+
+@pytest.mark.parametrize("text", ["", '{"state": "do', "[]", '{"state": "gone", "ended": 1}'])
+def test_a_result_that_cannot_be_read_is_that_of_a_failed_run(text, runs_here):
+    run = create_run(JOB)
+    (run.folder / "result.json").write_text(text)
+    assert run.state().name == "failed"
+    assert f"{run.id}/result.json cannot be read: " in run.state().reason
+    delete_run(run.id)
+    assert list(runs_here.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["", '{"task": "sh', "[]", JOB.model_dump_json()[:-1] + ',"n":1}'])
+def test_a_job_that_cannot_be_read_hides_no_other_run_and_can_be_deleted(text):
+    good, run = create_run(JOB), create_run(JOB)
+    (run.folder / "job.json").write_text(text)
+    dead_owner(run)
+    assert [found.id for found in list_runs()] == [good.id]
+    with pytest.raises(DamagedFileError, match=f"{run.id}/job.json cannot be read: "):
+        _ = find_run(run.id).job
+    delete_run(run.id)
+    with pytest.raises(UnknownNameError):
+        find_run(run.id)
+
+
+@pytest.mark.parametrize(
+    "owner", ["", "[1]", '{"pid": -5, "started": 1, "role": "worker"}', '{"pid": "a"}']
+)
+def test_a_run_whose_owner_nobody_can_tell_has_failed(owner):
+    run = create_run(JOB)
+    (run.folder / OWNER).write_text(owner)
+    assert run.state().name == "failed"
+
+
+def test_of_two_who_delete_a_run_one_is_told_that_it_is_gone(monkeypatch):
+    run = create_run(JOB)
+    run.finish(Result.of(JOB, "done", ""))
+    found = find_run(run.id)
+    delete_run(run.id)
+    monkeypatch.setattr(runs, "find_run", lambda name: found)
+    monkeypatch.setattr(Run, "state", lambda self: State("done"))
+    with pytest.raises(UnknownNameError, match="may have been deleted"):
+        delete_run(run.id)
+
+
+def test_a_job_that_is_gone_is_told_as_a_run_that_is_gone():
+    run = create_run(JOB)
+    run.finish(Result.of(JOB, "done", ""))
+    delete_run(run.id)
+    with pytest.raises(UnknownNameError, match="may have been deleted"):
+        _ = run.job

@@ -57,3 +57,9 @@ def test_what_is_not_there_is_told(client, run, path, sentence):
 def test_a_deleted_run_is_fetched_no_more(client, run):
     delete_run(run.id)
     assert client.get("/" + download_url(run.id, "adapter.zip")).status_code == 404
+
+
+def test_what_a_damaged_run_has_not_is_told(client, run):
+    (run.folder / "job.json").write_text("{")
+    answer = client.get("/" + download_url(run.id, "metrics.csv"))
+    assert (answer.status_code, "job.json cannot be read" in answer.text) == (404, True)

@@ -11,9 +11,10 @@ from pathlib import Path
 from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.errors import UnknownNameError
 from explorer.catalogue.record import Record
-from explorer.lab.folders import runs_folder
+from explorer.lab.folders import made_at, remove, runs_folder
 from explorer.lab.own_adapters.check import check_adapter
 from explorer.lab.own_adapters.unpack import CONFIG, unpack
+from explorer.lab.stored import DamagedFileError, read_stored
 
 ID = re.compile(r"adapter-[0-9a-f]{12}")
 ABOUT, FILES = "about.json", "adapter"
@@ -38,7 +39,11 @@ class OwnAdapter:
 
     @property
     def about(self) -> About:
-        return About.model_validate_json((self.folder / ABOUT).read_bytes())
+        """Raises UnknownNameError where it is gone, DamagedFileError where it cannot be read."""
+        try:
+            return read_stored(self.folder / ABOUT, About)
+        except FileNotFoundError:
+            raise _gone(self.id) from None
 
     @property
     def files(self) -> Path:
@@ -80,25 +85,29 @@ def find_adapter(name: str) -> OwnAdapter:
     """The adapter with this id; raises UnknownNameError for anything else, a path included."""
     found = OwnAdapter(name, adapters_folder() / name)
     if not ID.fullmatch(name) or not (found.folder / ABOUT).is_file():
-        raise UnknownNameError(f"There is no adapter {name!r:.60}: it may have been deleted.")
+        raise _gone(name)
     return found
 
 
 def list_adapters() -> Iterator[OwnAdapter]:
-    """Every adapter that was brought, the newest first."""
+    """Every adapter that was brought and can be read, the newest first."""
     root = adapters_folder()
-    folders = [path for path in root.iterdir() if ID.fullmatch(path.name)] if root.is_dir() else []
-    for path in sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True):
-        if (path / ABOUT).is_file():
-            yield OwnAdapter(path.name, path)
+    names = [path.name for path in root.iterdir()] if root.is_dir() else []
+    found = [(made_at(root / name), name) for name in names if ID.fullmatch(name)]
+    for _, name in sorted(found, reverse=True):
+        adapter = OwnAdapter(name, root / name)
+        try:
+            _ = adapter.about
+        except (DamagedFileError, UnknownNameError):
+            continue
+        yield adapter
 
 
 def delete_adapter(name: str) -> None:
     """Remove an adapter from disk."""
     found = find_adapter(name)
-    gone = found.folder.with_name(f".{name}-deleted")
-    found.folder.rename(gone)
-    shutil.rmtree(gone)
+    if not remove(found.folder):
+        raise _gone(name)
 
 
 def settle(files: Path, fits: bool) -> bool:
@@ -117,6 +126,10 @@ def settle(files: Path, fits: bool) -> bool:
         delete_adapter(found.id)
         return True
     return False
+
+
+def _gone(name: str) -> UnknownNameError:
+    return UnknownNameError(f"There is no adapter {name!r:.60}: it may have been deleted.")
 
 
 def adapters_folder() -> Path:

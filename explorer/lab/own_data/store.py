@@ -2,22 +2,23 @@
 
 import json
 import secrets
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
-from explorer.catalogue.errors import unknown
+from explorer.catalogue.errors import UnknownNameError, unknown
 from explorer.catalogue.record import Record
 from explorer.catalogue.task import Metric, Task
 from explorer.lab.bases import Base
 from explorer.lab.datasets import OWN, OWN_ID, find_task, own_folder
+from explorer.lab.folders import made_at, remove
 from explorer.lab.own_data.lengths import answer_lengths, row_lengths
 from explorer.lab.own_data.limits import UploadError
 from explorer.lab.own_data.preview import row_limit
 from explorer.lab.own_data.upload import Upload, split
+from explorer.lab.stored import DamagedFileError
 from explorer.lab.words import check
 
 LONGEST_ANSWER = 256  # tokens that are generated for a held-out row
@@ -73,21 +74,21 @@ def keep(upload: Upload, choices: Choices, base: Base) -> Task:
 
 
 def own_tasks() -> Iterator[Task]:
-    """Every kept data set, the newest first."""
+    """Every kept data set that can be read, the newest first."""
     folders = own_folder().iterdir() if own_folder().is_dir() else ()
-    names = [(path.stat().st_mtime, path.name) for path in folders if OWN_ID.fullmatch(path.name)]
+    names = [(made_at(path), path.name) for path in folders if OWN_ID.fullmatch(path.name)]
     for _, name in sorted(names, reverse=True):
-        yield find_task(name)
+        try:
+            yield find_task(name)
+        except (DamagedFileError, UnknownNameError):
+            continue  # of another version, or deleted while we looked
 
 
 def delete_own(name: str) -> None:
     """Remove kept data from disk; raises UnknownNameError where there is none of that id."""
     folder = own_folder() / name
-    if not OWN_ID.fullmatch(name) or not folder.is_dir():
+    if not OWN_ID.fullmatch(name) or not remove(folder):
         raise unknown("own data set", name, [task.id for task in own_tasks()])
-    gone = folder.with_name(f".{name}-deleted")
-    folder.rename(gone)
-    shutil.rmtree(gone)
 
 
 def _write_folder(folder: Path, task: Task, train: list[Any], held_out: list[Any]) -> None:

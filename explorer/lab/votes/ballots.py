@@ -12,8 +12,9 @@ from pydantic import Field
 
 from explorer.catalogue.errors import ExplorerError, UnknownNameError, unknown
 from explorer.catalogue.record import Record
-from explorer.lab.folders import runs_folder
+from explorer.lab.folders import made_at, runs_folder
 from explorer.lab.runs import write_atomically
+from explorer.lab.stored import DamagedFileError, read_stored
 
 ID = re.compile(r"vote-[0-9a-f]{12}")
 TIE = "tie"
@@ -79,7 +80,7 @@ def find_ballot(name: str) -> Ballot:
     path = votes_folder() / f"{name}.json"
     if not ID.fullmatch(name) or not path.is_file():
         raise UnknownNameError(f"There is no ballot {name!r:.60}: ask blindly first.")
-    return Ballot.model_validate_json(path.read_bytes())
+    return read_stored(path, Ballot)
 
 
 def vote(name: str, choice: str) -> Ballot:
@@ -96,10 +97,10 @@ def vote(name: str, choice: str) -> Ballot:
 
 
 def list_votes() -> Iterator[Ballot]:
-    """Every ballot that was voted on, the oldest first."""
-    folder = votes_folder()
-    found = [Ballot.model_validate_json(path.read_bytes()) for path in folder.glob("vote-*.json")]
-    yield from sorted((b for b in found if b.choice), key=lambda ballot: ballot.opened)
+    """Every ballot that was voted on and can be read, the oldest first."""
+    found = (_read(path) for path in votes_folder().glob("vote-*.json"))
+    voted = [ballot for ballot in found if ballot and ballot.choice]
+    yield from sorted(voted, key=lambda ballot: ballot.opened)
 
 
 def votes_folder() -> Path:
@@ -111,8 +112,16 @@ def _write(ballot: Ballot) -> None:
     write_atomically(votes_folder() / f"{ballot.id}.json", ballot.model_dump_json())
 
 
+def _read(path: Path) -> Ballot | None:
+    """None for a ballot that is gone, or that holds no vote that could be read."""
+    try:
+        return read_stored(path, Ballot)
+    except (FileNotFoundError, DamagedFileError):
+        return None
+
+
 def _throw_away_old() -> None:
     for path in votes_folder().glob("vote-*.json"):
-        old = time.time() - path.stat().st_mtime > UNUSED_SECONDS
-        if old and not Ballot.model_validate_json(path.read_bytes()).choice:
-            path.unlink()
+        old = time.time() - made_at(path) > UNUSED_SECONDS
+        if old and (ballot := _read(path)) and not ballot.choice:
+            path.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from gradio.components import Component
 from explorer.catalogue.errors import UnknownNameError
 from explorer.lab.history import find_runs, full_record
 from explorer.lab.runs import delete_run
+from explorer.lab.stored import DamagedFileError
 from explorer.ui.endpoint import endpoint
 from explorer.ui.errors import told
 from explorer.ui.history_actions import HistoryActions
@@ -98,7 +99,7 @@ class Handlers:
             return element("p", "Pick a run in the table.", class_="faint"), "", "", ""
         try:
             record = full_record(picked[-1])
-        except UnknownNameError as error:
+        except (UnknownNameError, DamagedFileError) as error:
             return element("p", str(error), class_="faint"), "", "", ""
         program = ""
         if record["trainable"] is not None:

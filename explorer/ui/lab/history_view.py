@@ -141,6 +141,8 @@ def method_name(catalogue: Catalogue, record: dict[str, Any]) -> str:
 
 def task_name(catalogue: Catalogue, task: str) -> str:
     """The task's name; that of own data stands with it, and may be gone."""
+    if not task:  # of a damaged run
+        return "–"
     found = catalogue.tasks.get(task)
     return found.name if found else f"own data ({task.removeprefix('own-')[:6]})"
 

@@ -12,6 +12,7 @@ from explorer.lab.bases import availability, checkpoints
 from explorer.lab.datasets import find_task
 from explorer.lab.eta import waits
 from explorer.lab.runs import Run, find_run, list_runs
+from explorer.lab.stored import DamagedFileError
 from explorer.ui import race
 from explorer.ui.endpoint import endpoint
 from explorer.ui.errors import told
@@ -197,8 +198,8 @@ class Handlers:
         for name in chosen or []:
             try:
                 entries.append(race.Entry.read(find_run(name)))
-            except UnknownNameError:  # deleted since: `visit` has said so, or will
-                continue
+            except (UnknownNameError, DamagedFileError):
+                continue  # deleted since, or damaged: the history tells, or `visit`
         return entries
 
     @told

@@ -4,7 +4,7 @@ import struct
 import pytest
 
 from explorer.catalogue.catalogue import load_catalogue
-from explorer.catalogue.errors import UnknownNameError
+from explorer.catalogue.errors import ExplorerError, UnknownNameError
 from explorer.lab.adapter_source import find_source
 from explorer.lab.bases import EMBEDDED
 from explorer.lab.own_adapters.hub import fetch_adapter
@@ -166,3 +166,14 @@ def test_what_is_no_hub_id_is_told(catalogue, name):
 def test_being_offline_is_told(catalogue):
     with pytest.raises(AdapterUploadError, match="The hub cannot be reached from here"):
         fetch_adapter("some/adapter", catalogue)
+
+
+def test_an_adapter_of_another_version_spoils_no_other_and_can_be_deleted(catalogue, brought):
+    good, bad = (keep_adapter(brought(), catalogue) for _ in range(2))
+    (bad.folder / "about.json").write_text('{"name": "x"')
+    assert [found.id for found in list_adapters()] == [good.id]
+    with pytest.raises(ExplorerError, match=f"{bad.id}/about.json cannot be read"):
+        _ = find_adapter(bad.id).about
+    delete_adapter(bad.id)
+    with pytest.raises(ExplorerError, match="may have been deleted"):
+        delete_adapter(bad.id)

@@ -90,3 +90,15 @@ def test_kept_data_is_listed_and_deleted_from_disk(tmp_path, base, runs_here):
     for name in (tasks[0].id, "..", "own-../x"):
         with pytest.raises(ExplorerError, match="There is no own data set"):
             delete_own(name)
+
+
+def test_data_of_another_version_spoils_no_other_and_can_be_deleted(tmp_path, base, runs_here):
+    records = [{"prompt": f"say {n}", "completion": f"the {n}"} for n in range(20)]
+    good, bad = (keep(uploaded(tmp_path, records), Choices(), base).id for _ in range(2))
+    (runs_here / "datasets" / bad / "task.json").write_text('{"name": "x", "newer": 1}')
+    assert [task.id for task in own_tasks()] == [good]
+    with pytest.raises(ExplorerError, match=f"{bad}/task.json cannot be read: "):
+        find_task(bad)
+    delete_own(bad)
+    with pytest.raises(ExplorerError, match="There is no own data set"):
+        delete_own(bad)

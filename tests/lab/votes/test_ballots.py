@@ -67,3 +67,14 @@ def test_old_ballots_without_a_vote_are_thrown_away():
 def test_the_order_is_drawn_by_lot():
     orders = {tuple(shuffled("abc")) for _ in range(200)}
     assert len(orders) == 6
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"id"'])
+def test_a_ballot_that_cannot_be_read_spoils_no_other(text):
+    good, bad = opened(), opened()
+    vote(good.id, "A")
+    (votes_folder() / f"{bad.id}.json").write_text(text)
+    assert [found.id for found in list_votes()] == [good.id]
+    assert opened().letters == "ABC"
+    with pytest.raises(ExplorerError, match=f"{bad.id}.json cannot be read"):
+        vote(bad.id, "A")
