@@ -88,7 +88,7 @@ def _fields(text: str) -> Counter[str]:
 def _pairs(text: str) -> Counter[str] | None:
     try:
         found = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # no JSON, a number of thousands of digits, too deep
         return None
     if not isinstance(found, dict):
         return None

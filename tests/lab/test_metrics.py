@@ -55,3 +55,9 @@ def test_the_interval_holds_the_mean(scores):
     low, high = interval(scores)
     assert 0 <= low <= sum(scores) / len(scores) + 1e-9
     assert sum(scores) / len(scores) - 1e-9 <= high <= 1
+
+
+def test_a_number_of_thousands_of_digits_is_an_answer_that_is_wrong():
+    endless = f'{{"a": {"9" * 5000}}}'
+    assert score("json-f1", '{"a": 1}', endless) == 0
+    assert score("json-f1", endless, '{"a": 1}') == 0

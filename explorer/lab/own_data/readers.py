@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,10 @@ class BrokenLine(Exception):  # a fault of one line among many, not an end
     """What is wrong with one line; reading goes on."""
 
 
+class TwiceError(ValueError):
+    """A key that stands twice in one object: which of its values is meant, nobody can tell."""
+
+
 def read_records(path: Path, name: str) -> Iterator[Record]:
     """Every record of the file, a BrokenLine in place of one that cannot be read.
 
@@ -45,7 +50,7 @@ def read_records(path: Path, name: str) -> Iterator[Record]:
         raise UploadError(f"{name} is empty.")
     if size > MAX_BYTES:
         raise UploadError(
-            f"{name} has {size / 2**20:,.0f} MiB; at most {MAX_BYTES // 2**20} MiB are taken."
+            f"{name} has {size / 2**20:,.1f} MiB; at most {MAX_BYTES // 2**20} MiB are taken."
         )
     parquet = ending == ".parquet"
     records = parquet_rows(path, name) if parquet else _text(path, name, ending)
@@ -105,7 +110,9 @@ def _jsonl(text: str) -> Iterator[Record]:
             yield number, BrokenLine(f"{len(line):,} characters; a line has at most {MAX_LINE:,}")
         elif line.strip():
             try:
-                yield number, json.loads(line.rstrip("\r\n"))
+                yield number, DECODER.decode(line.rstrip("\r\n"))
+            except TwiceError as error:
+                yield number, BrokenLine(str(error))
             except json.JSONDecodeError as error:
                 yield number, BrokenLine(f"not JSON ({error.msg} at column {error.colno})")
             except ValueError:  # the interpreter's limit on the digits of a whole number
@@ -122,7 +129,7 @@ def _json(text: str, name: str) -> Iterator[Record]:
     place = SPACE.match(text).end()  # type: ignore[union-attr]  # it matches the empty text too
     if text[place : place + 1] != "[":
         raise UploadError(f"{name}: a .json file holds a list of rows; this is something else.")
-    decoder, line, counted = json.JSONDecoder(), 1, 0
+    line, counted = 1, 0
     closing = "["
     while closing != "]":
         place = SPACE.match(text, place + 1).end()  # type: ignore[union-attr]
@@ -130,7 +137,9 @@ def _json(text: str, name: str) -> Iterator[Record]:
             break
         line, counted = line + text.count("\n", counted, place), place
         try:
-            found, place = decoder.raw_decode(text, place)
+            found, place = DECODER.raw_decode(text, place)
+        except TwiceError as error:
+            raise UploadError(f"{name}, line {line}: {error}.") from error
         except (ValueError, RecursionError) as error:
             broken = getattr(error, "lineno", line)
             reason = getattr(error, "msg", "nested too deeply, or a number with too many digits")
@@ -148,6 +157,18 @@ def _json(text: str, name: str) -> Iterator[Record]:
             f"{name}, line {broken}: something follows the end of the list. One list holds all "
             "rows; rows of their own, a line each, are a .jsonl file."
         )
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        times = Counter(key for key, _ in pairs)
+        twice = next(key for key, count in times.items() if count > 1)
+        raise TwiceError(f"the key {twice!r:.80} stands twice")
+    return found
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_once_each)
 
 
 def _table(text: str, name: str, delimiter: str | None) -> Iterator[Record]:

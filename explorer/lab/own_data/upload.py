@@ -66,7 +66,7 @@ def read_upload(path: Path, name: str) -> Upload:
                 raise record
             form = form or form_of(record)
             if form is None:
-                raise BrokenLine(f"none of the known forms, which are {_forms()}")
+                raise BrokenLine(f"none of the known forms, which are {_forms()}{_keys(record)}")
             rows.append(row_of(record, form))
             lines.append(line)
         except BrokenLine as broken:
@@ -90,11 +90,21 @@ def split(rows: Sequence[Row], held_out: float, seed: int) -> tuple[list[Row], l
     keys = [(row.history, row.prompt, "" if row.prompt else row.completion) for row in rows]
     distinct = list(dict.fromkeys(keys))
     if len(distinct) < 4:
-        raise UploadError(f"Only {len(distinct)} rows differ in their prompt; at least 4 have to.")
+        raise UploadError(
+            f"Prompts that differ: {len(distinct)}; at least 4 are needed, so that some can be "
+            "held out."
+        )
     number = min(max(2, round(held_out * len(distinct))), len(distinct) - 2)
     chosen = set(random.Random(seed).sample(distinct, number))
     kept = [row for row, key in zip(rows, keys, strict=True) if key not in chosen]
     return kept, [row for row, key in zip(rows, keys, strict=True) if key in chosen]
+
+
+def _keys(record: object) -> str:
+    """The keys that there are instead, shortened."""
+    if not isinstance(record, dict) or not record:
+        return ""
+    return f"; this has {', '.join(map(repr, record)):.120}"
 
 
 def _forms() -> str:

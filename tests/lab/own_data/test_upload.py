@@ -347,3 +347,35 @@ def test_a_split_that_cannot_be_made_is_refused(tmp_path, rows, share):
     found = written(tmp_path, "a.jsonl", jsonl(PAIRS[:rows]))
     with pytest.raises(UploadError):
         split(found.rows, share, seed=0)
+
+
+def test_a_key_that_stands_twice_is_told_with_its_line(tmp_path):
+    twice = '{"prompt": "a", "prompt": "b", "completion": "c"}\n'
+    found = written(tmp_path, "a.jsonl", jsonl(PAIRS) + twice)
+    assert [str(problem) for problem in found.problems] == [
+        "line 13: the key 'prompt' stands twice"
+    ]
+    with pytest.raises(UploadError, match=r"a\.json, line 2: the key 'prompt' stands twice"):
+        written(tmp_path, "a.json", f"[\n{twice}]")
+    message = '{"role": "user", "role": "system", "content": "x"}'
+    with pytest.raises(UploadError, match="line 1: the key 'role' stands twice"):
+        written(tmp_path, "a.jsonl", f'{{"messages": [{message}]}}\n')
+
+
+def test_many_keys_are_compared_in_a_moment(tmp_path):
+    begun = time.monotonic()
+    keys = ", ".join(f'"k{n}": 1' for n in range(70_000))
+    with pytest.raises(UploadError, match="the key 'k0' stands twice"):
+        written(tmp_path, "a.jsonl", f'{{{keys}, "k0": 1}}\n')
+    assert time.monotonic() - begun < 10
+
+
+def test_a_form_that_is_not_known_is_told_with_what_there_is(tmp_path):
+    with pytest.raises(UploadError, match=r"line 2: none .*; this has 'question', 'answer'"):
+        written(tmp_path, "a.csv", "question,answer\n1,2\n")
+
+
+def test_a_file_a_little_too_big_is_told_with_its_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(readers, "MAX_BYTES", 2**20)
+    with pytest.raises(UploadError, match=r"a\.txt has 1\.2 MiB; at most 1 MiB"):
+        written(tmp_path, "a.txt", "x\n" * 630_000)
