@@ -70,8 +70,8 @@ def folder_base(name: str, folder: Path) -> Base:
     (`pytorch_model.bin`) are refused: loading them runs code. Raises UnknownNameError,
     BaseMissingError or UnfitBaseError.
     """
-    if not folder.is_dir():
-        raise UnknownNameError(f"There is no folder {name!r} to load as a base.")
+    if not is_folder(folder):
+        raise UnknownNameError(f"There is no folder {name!r:.80} to load as a base.")
     if any(folder.glob("*.safetensors")):
         return _checkpoint_folder(name, folder)
     gguf = sorted(folder.glob("*.gguf"))
@@ -92,6 +92,14 @@ def folder_base(name: str, folder: Path) -> Base:
         f"{name}: the folder has {reason}. A base needs config.json with *.safetensors, or one "
         "*.gguf file."
     )
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder; False for a name that no file system takes."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def gguf_cache(file: Path) -> Path:

@@ -18,6 +18,7 @@ from explorer.lab.base_folder import (
     BaseMissingError,
     UnfitBaseError,
     folder_base,
+    is_folder,
     manifest_problem,
 )
 from explorer.lab.folders import cache_folder
@@ -96,7 +97,7 @@ def find_base(name: str, allow_paths: bool = False) -> Base:
     """
     if allow_paths and (os.sep in name or name.startswith(".")):
         return folder_base(name, Path(name).expanduser())
-    if name not in checkpoints() and allow_paths and Path(name).is_dir():
+    if name.strip() and name not in checkpoints() and allow_paths and is_folder(Path(name)):
         return folder_base(name, Path(name))
     found = checkpoint(name)
     if found.wheel:

@@ -3,7 +3,7 @@
 import math
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.errors import ExplorerError, unknown
@@ -52,14 +52,19 @@ class TrainJob(Record):
     prune: bool = False  # stop when it falls far behind the other runs of its race
     gradient_checkpointing: bool = False
     precision: Precision = "auto"
-    system: str | None = None  # the system message; None leaves it to the base's chat template
+    # the system message; None leaves it to the base's chat template
+    system: str | None = Field(default=None, max_length=20_000)
     probe: bool = True  # measure forgetting, before and after
     race: str = Field(default="", max_length=64)  # the race that the run belongs to
     label: str = Field(default="", max_length=200)
 
-    @field_validator("learning_rate", "weight_decay", "clip", "seconds", mode="before")
+    @field_validator("*", mode="before")
     @classmethod
-    def _is_finite(cls, value: Any) -> Any:
+    def _is_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Python takes true for 1, and pydantic takes what is not finite for a number."""
+        kind = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and kind is not bool:
+            raise ValueError("a number or a word, not true or false")
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"{value} is not a number to train with")
         return value
@@ -94,6 +99,7 @@ def make_job(
     Raises UnknownNameError for an unknown task, method or knob, and ExplorerError with the allowed
     range for a value outside it, or outside what the base's shape allows where that is known.
     """
+    _demand_words(task=task, method=method, base=given.get("base") or EMBEDDED)
     chosen, tuned = find_task(task), catalogue.method(method)
     if tuned.unsupported or tuned.lab is None:
         raise ExplorerError(f"{tuned.name} does not run here: {tuned.unsupported}")
@@ -124,6 +130,12 @@ def make_job(
         )
     refuse_unfit(job.base, tuned, job.knobs, job.quantization, job.max_length)
     return job
+
+
+def _demand_words(**names: Any) -> None:
+    for name, value in names.items():
+        if not isinstance(value, str):
+            raise ExplorerError(f"{name} = {value!r:.40}: it takes a name in letters.")
 
 
 def _check_sites(method: Method, values: dict[str, Any]) -> None:

@@ -35,6 +35,8 @@ def write_notes(run: Run, note: str, tags: Sequence[str]) -> Notes:
     """Replace what was written. Raises ExplorerError for a text or tag that is not taken."""
     if len(note) > MAX_NOTE:
         raise ExplorerError(f"The note has {len(note):,} characters; at most {MAX_NOTE:,}.")
+    if any("\ud800" <= character <= "\udfff" for character in note):
+        raise ExplorerError("The note holds half a character (a lone surrogate): write it anew.")
     kept = tuple(dict.fromkeys(tag.strip().lstrip("#") for tag in tags if tag.strip()))
     for tag in kept:
         if not TAG.fullmatch(tag):

@@ -91,12 +91,14 @@ def _demand_distinct(name: str, values: Sequence[str], knob: Knob | None) -> Non
         spelt[meant] = value
 
 
-def _number(name: str, text: str) -> int | float | str:
-    """The value of a run's setting; what is no number stays as it is, for the job to refuse."""
+def _number(name: str, text: str) -> int | float:
+    """The value of a run's setting; raises ExplorerError for one that is no such number."""
+    kind = SETTINGS[name]
     try:
-        return SETTINGS[name](text)
-    except ValueError:
-        return text
+        return kind(text)
+    except ValueError as error:
+        needed = "a whole number" if kind is int else "a number"
+        raise ExplorerError(f"{name} = {text!r:.40}: it takes {needed}.") from error
 
 
 def varying(jobs: Sequence[TrainJob]) -> list[str]:

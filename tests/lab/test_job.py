@@ -3,6 +3,7 @@ import itertools
 import pytest
 
 from explorer.catalogue.errors import ExplorerError, UnknownNameError
+from explorer.lab.bases import find_base
 from explorer.lab.datasets import find_task
 from explorer.lab.job import TrainJob, checked_job, make_job
 from tests.lab.catalogue import lab_catalogue
@@ -126,3 +127,32 @@ def test_a_base_whose_shape_is_not_known_yet_is_left_to_the_run(tmp_path):
         lab_catalogue(), "order-extraction", "llama-adapter-v1", knobs, base=str(tmp_path)
     )
     assert job.knobs["adapter_layers"] == 999
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"steps": True}, "steps = True: it takes a whole number"),
+        ({"learning_rate": True}, "learning_rate = True: it takes a number"),
+        ({"system": "\ud800"}, "system = "),
+        ({"system": "x" * 20_001}, "system = .* at most 20000"),
+    ],
+)
+def test_what_only_looks_like_a_value_is_refused(change, sentence):
+    with pytest.raises(ExplorerError, match=sentence):
+        checked_job(**JOB | change)
+
+
+@pytest.mark.parametrize(
+    ("task", "method", "base"),
+    [(5, "lora", None), (None, "lora", None), ("ship-log", 5, None), ("ship-log", "lora", 5)],
+)
+def test_a_name_that_is_no_text_is_refused(task, method, base):
+    with pytest.raises(ExplorerError, match=r"(task|method|base) = \w+: it takes a name"):
+        make_job(lab_catalogue(), task, method, base=base)
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "/" + "x" * 5000, "\0", "/tmp/\0", "", " ", "\ud800"])
+def test_a_base_that_cannot_be_a_name_is_unknown(name):
+    with pytest.raises(UnknownNameError):
+        find_base(name, allow_paths=True)

@@ -36,3 +36,10 @@ def test_what_is_not_taken_is_told_and_changes_nothing(run, note, tags, sentence
     with pytest.raises(ExplorerError, match=sentence):
         write_notes(run, note, tags)
     assert read_notes(run) == Notes(note="before", tags=("kept",))
+
+
+def test_half_a_character_is_refused_before_anything_is_written(run):
+    write_notes(run, "kept", [])
+    with pytest.raises(ExplorerError, match="half a character"):
+        write_notes(run, "\ud800", [])
+    assert read_notes(run).note == "kept"

@@ -64,3 +64,9 @@ def test_runs_of_several_methods_do_not_vary_in_a_setting():
 def test_what_cannot_be_swept_is_refused_before_anything_runs(text, words):
     with pytest.raises(ExplorerError, match=words):
         sweep(text)
+
+
+@pytest.mark.parametrize("text", ["1.0", "1e0", "1.5", "x"])
+def test_a_whole_number_is_written_as_one(text):
+    with pytest.raises(ExplorerError, match=f"batch_size = '{text}': it takes a whole number"):
+        sweep(f"batch_size=1|{text}")

@@ -15,7 +15,7 @@ from explorer.lab.bases import Base
 from explorer.lab.datasets import OWN, OWN_ID, find_task, own_folder
 from explorer.lab.folders import made_at, remove
 from explorer.lab.own_data.lengths import answer_lengths, row_lengths
-from explorer.lab.own_data.limits import UploadError
+from explorer.lab.own_data.limits import MAX_CHARACTERS, UploadError
 from explorer.lab.own_data.preview import row_limit
 from explorer.lab.own_data.upload import Upload, split
 from explorer.lab.stored import DamagedFileError
@@ -29,7 +29,7 @@ class Choices(Record):
 
     name: str = Field(default="Own data", min_length=1, max_length=80)
     metric: Metric = "rouge-l"
-    system: str | None = None
+    system: str | None = Field(default=None, max_length=MAX_CHARACTERS)
     held_out: float = 0.1
     seed: int = Field(default=0, ge=0, lt=2**31)
     steps: int = Field(default=60, ge=1, le=100_000)
