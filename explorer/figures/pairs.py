@@ -1,8 +1,10 @@
 """Smaller models that beat larger ones: pairs from one table of one document, measured alike."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from math import hypot
 
 from explorer.catalogue.benchmark import Benchmark, Score
 from explorer.catalogue.model import Model
@@ -11,6 +13,7 @@ from explorer.figures.theme import EDGE, MUTED, Theme, blank, generation_mark, s
 
 # Groups of benchmarks whose figures are no percentages that belong on one axis with the rest.
 OWN_SCALES = ("safety", "averages", "on device", "bias and truthfulness")
+_INTERVAL = re.compile(r"±(\d+(?:\.\d+)?) \(95% CI\)")  # as the Llama 3 paper's figures have it
 
 
 @dataclass(frozen=True)
@@ -58,19 +61,34 @@ def striking_pairs(
 ) -> list[Pair]:
     """One pair for two models (the benchmark with the largest gain), the largest ratio first.
 
-    Left out: figures on scales of their own (safety, averages, devices), gains below a point and
-    smaller models that do no better than guessing.
+    Left out: figures on scales of their own (safety, averages, devices), gains below a point, gains
+    that are no larger than the 95 % intervals printed with them, and smaller models that do no
+    better than guessing.
     """
+    scores = tuple(scores)
+    margins = _margins(scores)
     best: dict[tuple[str, str], Pair] = {}
     for pair in beating_pairs(scores, models):
         benchmark = benchmarks[pair.smaller.benchmark]
         chance = benchmark.chance.value or 0
         if benchmark.group in OWN_SCALES or pair.gain < 1 or pair.smaller.value <= chance + 1:
             continue
+        if pair.gain <= hypot(*(margins.get(_place(s), 0) for s in (pair.smaller, pair.larger))):
+            continue
         key = (pair.smaller.model, pair.larger.model)
         if key not in best or pair.gain > best[key].gain:
             best[key] = pair
     return list(best.values())[:most]
+
+
+def _place(score: Score) -> tuple[str, ...]:
+    return (score.model, score.variant, *score.comparable_with)
+
+
+def _margins(scores: Sequence[Score]) -> dict[tuple[str, ...], float]:
+    """Half the printed interval of every figure that has one, in whichever table that stands."""
+    printed = ((score, _INTERVAL.search(score.note)) for score in scores)
+    return {_place(score): float(found.group(1)) for score, found in printed if found}
 
 
 def smaller_beats_larger(
@@ -130,9 +148,11 @@ def _row(pair: Pair) -> Row:
 
 def _label(pair: Pair, models: Mapping[str, Model], benchmarks: Mapping[str, Benchmark]) -> str:
     one, other = (models[s.model].name.value for s in (pair.smaller, pair.larger))
-    benchmark = benchmarks[pair.smaller.benchmark].name
+    score = pair.smaller
+    metric = score.metric if score.metric.startswith("pass@") else ""
+    what = ", ".join(filter(None, (benchmarks[score.benchmark].name, score.part, metric)))
     said = f"<b>{one}</b> beats {other}"
-    return f"{said}<br>{pair.ratio:.3g}× its size, {benchmark} ({pair.smaller.variant})"
+    return f"{said}<br>{pair.ratio:.3g}× its size, {what} ({score.variant})"
 
 
 def _told(score: Score, models: Mapping[str, Model]) -> str:

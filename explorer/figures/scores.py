@@ -184,6 +184,9 @@ def heat_map(
 ) -> Chart:
     """Models by benchmarks. A column holds one comparable set: the one with the most models.
 
+    Among sets of as many, the whole of a benchmark goes before an average and that before a part;
+    the column's name tells which it is.
+
     Colour is the place within the column, from worst to best, so that benchmarks of different
     difficulty can be read side by side.
     """
@@ -195,14 +198,15 @@ def heat_map(
             if score.benchmark == benchmark:
                 sets.setdefault(score.comparable_with, {}).setdefault(score.model, score)
         if sets:
-            best = max(sets.values(), key=len)
+            best = max(sets.values(), key=_standing)
             if len(best) > 1:
                 columns[benchmark] = list(best.values())
     if not columns:
         return Chart(silent(theme, f"No two {variant} models share a figure of these benchmarks."))
     order = list(dict.fromkeys(models))
     rows = [m for m in order if any(s.model == m for held in columns.values() for s in held)]
-    figure = blank(theme, "", height=120 + 26 * len(rows))
+    longest = max(len(_column(benchmarks[b], held)) for b, held in columns.items())
+    figure = blank(theme, "", height=60 + 26 * len(rows) + 5 * longest)  # names stand slanted
     figure.add_heatmap(**_cells(columns, rows, models, benchmarks), **_scale(theme))
     figure.update_xaxes(side="top", tickangle=-40, showgrid=False, ticks="")
     figure.update_layout(margin={"r": 56})
@@ -213,11 +217,20 @@ def heat_map(
         f"{len(documents)} documents here, compare within a column, not along a row."
     )
     shown = tuple(
-        {"model": s.model, "benchmark": b, "value": s.value, "metric": s.metric, "shots": s.shots,
-         "source": "; ".join(s.source)}
+        {"model": s.model, "benchmark": b, "part": s.part, "value": s.value, "metric": s.metric,
+         "shots": s.shots, "source": "; ".join(s.source)}
         for b, held in columns.items() for s in held
     )  # fmt: skip
     return Chart(figure, (warning,) if len(columns) > 1 else (), shown)
+
+
+def _standing(held: Mapping[str, Score]) -> tuple[int, bool, bool]:
+    part = next(iter(held.values())).part
+    return (len(held), not part, part.startswith("average"))
+
+
+def _column(benchmark: Benchmark, held: Sequence[Score]) -> str:
+    return f"{benchmark.name}: {held[0].part}" if held[0].part else benchmark.name
 
 
 def _cells(
@@ -247,7 +260,7 @@ def _cells(
         text.append([cell[1] for cell in line])
         told.append([cell[2] for cell in line])
     return {
-        "x": [benchmarks[b].name for b in columns],
+        "x": [_column(benchmarks[b], held) for b, held in columns.items()],
         "y": [models[m].name.value or m for m in rows],
         "z": z, "text": text, "hovertext": told,
     }  # fmt: skip

@@ -180,6 +180,22 @@ class TestHeatMap:
         cells = [text for line in drawn.figure.data[0].text for text in line if text]
         assert sorted(cells) == sorted(f"{row['value']:g}" for row in drawn.rows)
 
+    def test_a_column_says_which_part_it_holds_and_a_whole_goes_before_a_part(self):
+        whole = [score("llama-2-7b", 10.0), score("llama-2-13b", 20.0)]
+        other = {"shots": "0", "part": "average of all"}
+        average = [score("llama-2-7b", 11.0, **other), score("llama-2-13b", 21.0, **other)]
+        single = {"shots": "1", "part": "STEM"}
+        stem = [score("llama-2-7b", 12.0, **single), score("llama-2-13b", 22.0, **single)]
+
+        def column(scores):
+            drawn = heat_map(scores, MODELS, {"mmlu": MMLU})
+            assert len({row["part"] for row in drawn.rows}) == 1
+            return drawn.figure.data[0].x[0]
+
+        assert column([*stem, *average, *whole]) == "MMLU"
+        assert column([*stem, *average]) == "MMLU: average of all"
+        assert column([*stem, score("llama-2-7b", 1.0)]) == "MMLU: STEM"
+
     def test_the_best_of_a_column_is_darkest_also_where_lower_is_better(self):
         low = [
             score("llama-2-7b", 10.0, better="lower"),
@@ -224,6 +240,26 @@ class TestPairs:
             assert pair.gain >= 1
         guess = [score("llama-2-7b", 25.5), score("llama-2-70b", 24.0)]
         assert striking_pairs(guess, MODELS, BENCHMARKS) == []
+
+    def test_a_gain_within_the_printed_intervals_is_no_gain(self):
+        notes = {"llama-2-7b": "±6.0 (95% CI)", "llama-2-70b": "±8.0 (95% CI)"}
+
+        def striking(gain, notes):
+            pair = [score("llama-2-7b", 50.0 + gain), score("llama-2-70b", 50.0)]
+            again = [score(s.model, s.value, note=notes[s.model]) for s in pair if s.model in notes]
+            return striking_pairs([*pair, *again], MODELS, BENCHMARKS)
+
+        assert striking(9.9, notes) == []
+        assert len(striking(10.1, notes)) == 1
+        assert len(striking(9.9, {})) == 1
+
+    def test_a_pair_is_named_with_its_part_and_metric(self):
+        pair = [
+            score("llama-2-7b", 60.0, part="STEM", metric="pass@10"),
+            score("llama-2-70b", 50.0, part="STEM", metric="pass@10"),
+        ]
+        drawn = smaller_beats_larger(pair, MODELS, BENCHMARKS)
+        assert "MMLU, STEM, pass@10 (base)" in drawn.figure.layout.annotations[0].text
 
     def test_the_chart_shows_what_it_hands_over(self):
         drawn = smaller_beats_larger(SCORES, MODELS, BENCHMARKS)
