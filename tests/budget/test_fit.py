@@ -74,3 +74,12 @@ def test_every_device_can_be_budgeted_and_names_its_sources(device):
     assert record.memory_bytes.source
     assert record.sources
     assert forecast(make_plan(model="llama-3.2-1b", hardware=device), CATALOGUE).fit.memory
+
+
+@pytest.mark.parametrize(
+    ("device", "gib"), [("t4", 15.0), ("l4", 22.5), ("a10g", 22.5), ("l40s", 45.0)]
+)
+def test_error_correction_takes_its_bits_from_the_memory_that_is_sold(device, gib):
+    memory = CATALOGUE.device(device).memory_bytes
+    assert memory.value / 2**30 == pytest.approx(gib, abs=0.02)
+    assert memory.also[0].value / 2**30 == pytest.approx(gib * 16 / 15, rel=0.001)
