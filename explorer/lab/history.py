@@ -16,6 +16,10 @@ MEASURED = (
     "interval", "final_loss", "forgetting", "trainable", "total", "seconds", "tokens_per_second",
     "peak_bytes", "adapter_bytes", "steps_done", "device", "precision",
 )  # fmt: skip
+KEYS = (
+    "run", "created", "state", "reason", "method", "task", "base", "quantization", "steps", "seed",
+    "label", "race", "note", "tags", *MEASURED,
+)  # fmt: skip
 MAX_QUERY = 200
 
 
@@ -59,6 +63,8 @@ def find_runs(query: str = "") -> Iterator[dict[str, Any]]:
     if len(query) > MAX_QUERY:
         raise ExplorerError(f"The search has {len(query)} characters; at most {MAX_QUERY}.")
     words = query.lower().split()
+    for word in words:
+        _demand_key(word)
     for run in every_run():
         try:
             record = summary(run)
@@ -70,6 +76,13 @@ def find_runs(query: str = "") -> Iterator[dict[str, Any]]:
             yield record
 
 
+def _demand_key(word: str) -> None:
+    key, colon, _ = word.partition(":")
+    if colon and key not in ("tag", *KEYS):
+        known = ", ".join(("tag", "method", "task", "state", "base", "quantization", "seed"))
+        raise ExplorerError(f"There is no {key!r:.40} to search for; there are {known}.")
+
+
 def _fits(record: dict[str, Any], word: str) -> bool:
     key, colon, value = word.partition(":")
     if not colon:
@@ -78,9 +91,6 @@ def _fits(record: dict[str, Any], word: str) -> bool:
         return any(word in text for text in [*said, *map(str.lower, record["tags"])])
     if key == "tag":
         return value in map(str.lower, record["tags"])
-    if key not in record:
-        known = ", ".join(("tag", "method", "task", "state", "base", "quantization", "seed"))
-        raise ExplorerError(f"There is no {key!r:.40} to search for; there are {known}.")
     return str(record[key]).lower() == value
 
 

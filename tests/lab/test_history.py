@@ -3,7 +3,7 @@ import shutil
 import pytest
 
 from explorer.catalogue.errors import ExplorerError
-from explorer.lab.history import again, find_runs, full_record, summary
+from explorer.lab.history import KEYS, again, find_runs, full_record, summary
 from explorer.lab.job import TrainJob
 from explorer.lab.notes import write_notes
 from explorer.lab.runs import Result, create_run, delete_run, find_run
@@ -52,6 +52,10 @@ def test_runs_are_found_by_words_and_by_keys(three, query, found):
 def test_a_key_that_is_none_is_refused_with_those_that_are(three):
     with pytest.raises(ExplorerError, match="no 'metod' to search for; there are tag, method"):
         list(find_runs("metod:lora"))
+    for run in three.values():
+        delete_run(run)
+    with pytest.raises(ExplorerError, match="no 'metod' to search for"):
+        list(find_runs("metod:lora"))
     with pytest.raises(ExplorerError, match="has 201 characters; at most 200"):
         list(find_runs("x" * 201))
 
@@ -98,3 +102,7 @@ def test_a_damaged_run_is_listed_as_failed_beside_the_others(three):
 def test_a_note_that_cannot_be_read_says_so(three):
     (find_run(three["a"]).folder / "notes.json").write_text('{"no')
     assert "notes.json cannot be read" in summary(find_run(three["a"]))["note"]
+
+
+def test_every_key_of_a_summary_can_be_searched_for(three):
+    assert set(next(find_runs())) == set(KEYS)

@@ -191,7 +191,7 @@ WORDS: dict[str, tuple[str, str, str]] = {
     ),
     "vision.adapter": (
         "Vision adapter",
-        "W₂ GELU(W₁ x)",
+        "GELU(W₂ GELU(W₁ x))",
         "A two-layer MLP that brings the folded patches to the projector's width.",
     ),
     "projector": (

@@ -159,6 +159,8 @@ def _read(name: str, value: Any, method: Method, largest: int) -> Any:
     if not _is(kind, value) and not (name.endswith("alpha") and _is("float", value)):
         raise AdapterUploadError(f"{name} = {value!r:.60}: {NEEDED[kind]}.")
     if kind == "int":
+        if knob and knob.min is not None and value < knob.min and not _no_size(name):
+            raise AdapterUploadError(f"{name} = {value!r:.60}: at least {knob.min:,} is needed.")
         most = knob.max if knob and knob.max is not None else 2**31 - 1
         if value > min(most, REPEATED.get(name, most)):
             raise AdapterUploadError(f"{name} = {value!r:.60}: at most {most:,} is taken.")

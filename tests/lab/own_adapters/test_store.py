@@ -99,6 +99,8 @@ def test_settings_that_fetch_or_run_something_are_left_out(catalogue, brought):
         ({"peft_type": "<script>"}, "which peft 0.21 has not"),
         ({"peft_type": "XLORA"}, "does not run here"),
         ({**LORA, "base_model_name_or_path": "meta-llama/Llama-9"}, "none of the bases here"),
+        ({**LORA, "r": -1}, "r = -1: at least 1 is needed"),
+        ({**LORA, "r": 0}, "r = 0: at least 1 is needed"),
     ],
 )
 def test_a_config_that_cannot_be_used_is_refused(catalogue, brought, config, sentence):

@@ -145,7 +145,7 @@ def test_a_head_s_adapter_comes_with_the_base_s_weight_which_has_to_be_the_same(
         ("lora", {"use_dora": True}, "lora_magnitude_vector is missing"),
         ("prompt-tuning", {"num_virtual_tokens": 1000}, r"has \[5, 64\], \[1000, 64\]"),
         ("llama-adapter-v1", {"adapter_len": 1000}, r"\[1000, 64\] is needed"),
-        ("lora", {"r": -1}, "does not fit .*positive"),
+        ("lora", {"rank_pattern": {"v_proj": -1}}, "does not fit .*positive"),
     ],
 )
 def test_sizes_are_held_against_the_tensors_before_anything_is_allocated(  # noqa: PLR0913
