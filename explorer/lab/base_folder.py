@@ -136,7 +136,7 @@ def _checkpoint_folder(name: str, folder: Path) -> Base:
     base = Base(name, folder)
     try:
         settings = base.config
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UnfitBaseError(f"{name}: config.json is not JSON.") from error
     _demand_llama(name, settings.get("model_type") if isinstance(settings, dict) else None)
     _ = base.quantization  # raises for one that the lab does not know

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from explorer.catalogue.errors import ExplorerError
-from explorer.lab.base_folder import Base
+from explorer.lab.base_folder import Base, UnfitBaseError
 from explorer.lab.folders import cache_folder
 from explorer.lab.runs import list_runs
 
@@ -122,7 +122,11 @@ def converted_bytes(base: Base) -> int:
     assert base.gguf_file is not None  # nothing else is converted
     from gguf import GGUFReader  # noqa: PLC0415  # 0.3 s that few visitors need
 
-    tensors = GGUFReader(base.folder / base.gguf_file).tensors
+    try:
+        tensors = GGUFReader(base.folder / base.gguf_file).tensors
+    except (ValueError, LookupError, ArithmeticError) as error:  # whatever it stumbles over
+        told = f"{base.gguf_file} cannot be read as GGUF: {error!s:.120}"
+        raise UnfitBaseError(f"{told.rstrip('.')}.") from error
     return FLOAT32 * sum(int(tensor.n_elements) for tensor in tensors)
 
 

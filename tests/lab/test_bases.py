@@ -144,3 +144,11 @@ def test_a_checkpoint_that_cannot_be_trained_is_refused(tmp_path, config, senten
     (tmp_path / "model.safetensors").write_bytes(b"")
     with pytest.raises(UnfitBaseError, match=sentence):
         bases.find_base(str(tmp_path), allow_paths=True)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, '{"a":' + "9" * 5000 + "}"])
+def test_a_config_that_cannot_be_read_is_told(tmp_path, text):
+    (tmp_path / "model.safetensors").touch()
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(bases.UnfitBaseError, match=r"config\.json is not JSON"):
+        bases.find_base(str(tmp_path), allow_paths=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from explorer.lab import derived
-from explorer.lab.base_folder import Base
+from explorer.lab.base_folder import Base, UnfitBaseError
 from explorer.lab.derived import GIB, QuotaError, make_room
 from explorer.lab.job import TrainJob
 from explorer.lab.runs import create_run
@@ -101,3 +101,11 @@ def test_a_conversion_is_as_big_as_its_numbers_not_as_its_file(tmp_path):
 def test_what_is_taken_is_told(kept, monkeypatch):
     monkeypatch.setenv("EXPLORER_DERIVED_GIB", "2")
     assert derived.told_room().startswith("Merged and converted checkpoints take 3 MiB of 2.0 GiB;")
+
+
+@pytest.mark.parametrize("content", [b"GGUF", b"GGUF" + b"\xff" * 200, b"GGUF\x03"])
+def test_a_file_that_only_begins_as_gguf_is_told(tmp_path, content):
+    (tmp_path / "a.gguf").write_bytes(content)
+    base = Base("mine", tmp_path, "gguf", "a.gguf")
+    with pytest.raises(UnfitBaseError, match=r"a\.gguf cannot be read as GGUF"):
+        derived.converted_bytes(base)
