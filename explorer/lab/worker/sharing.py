@@ -11,13 +11,12 @@ from accelerate.utils import (
     DistributedType,
     FullyShardedDataParallelPlugin,
     broadcast,
-    fsdp2_prepare_model,
 )
 from peft import PeftModel
 from torch import Tensor, nn
 from torch.distributed.fsdp import CPUOffloadPolicy, fully_shard
-from torch.distributed.fsdp.wrap import transformer_auto_wrap_policy
 from torch.distributed.tensor import DTensor
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from explorer.catalogue.errors import ExplorerError
 
@@ -96,14 +95,22 @@ class Sharing:
         model that cannot be cut up so.
         """
         demand_shardable(model)
-        if isinstance(model, PeftModel):
-            # Prompts are asked for outside the model's own forward pass.
-            for encoder in getattr(model, "prompt_encoder", {}).values():
-                fully_shard(encoder)
-        plugin = self.accelerator.state.fsdp_plugin
-        plugin.auto_wrap_policy = transformer_auto_wrap_policy  # the launcher's default: no layers
-        plugin.transformer_cls_names_to_wrap = None  # those of the model sharded before
-        return fsdp2_prepare_model(self.accelerator, model)
+        for unit in units(model):
+            fully_shard(unit)
+        return fully_shard(model)
+
+
+def units(model: nn.Module) -> list[nn.Module | list[nn.Module]]:
+    """What is gathered at once: a layer, or the ends, whose embedding and head may be tied.
+
+    Prompts, and the parts that they are put in front of, run outside the model's forward pass.
+    """
+    adapted = isinstance(model, PeftModel)
+    base = model.get_base_model() if adapted else model
+    layers = [module for module in base.modules() if isinstance(module, GradientCheckpointingLayer)]
+    prompts = list(getattr(model, "prompt_encoder", {}).values()) if adapted else []
+    ends = [base.get_input_embeddings(), base.get_decoder().norm, base.get_output_embeddings()]
+    return [*layers, *prompts, ends]
 
 
 def demand_shardable(model: nn.Module) -> None:
