@@ -2,6 +2,7 @@
 
 import atexit
 import queue
+import re
 import threading
 import uuid
 from collections import deque
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
+from explorer.catalogue.errors import ExplorerError
 from explorer.lab.bases import find_base
 from explorer.lab.events import Failed
 from explorer.lab.job import TrainJob
@@ -17,6 +19,7 @@ from explorer.lab.protocol import Over, Stop, Submit, Told
 from explorer.lab.request import Request, TrainRequest
 from explorer.lab.runs import Result, Run, create_run, find_run
 
+DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
 Reply = Any  # an event of explorer.lab.events
 
 
@@ -29,6 +32,11 @@ class Engine:
     """
 
     def __init__(self, device: str = "auto") -> None:
+        """Raises ExplorerError for a device of another form; the worker knows which are there."""
+        if not DEVICE.fullmatch(device):
+            raise ExplorerError(
+                f"device = {device!r:.60}: it takes auto, cpu, cuda or cuda:NUMBER."
+            )
         self.device = device
         self._lock = threading.RLock()
         self._worker: WorkerProcess | None = None

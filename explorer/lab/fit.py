@@ -37,12 +37,17 @@ def refuse_unfit(
     arch = shape_of(base)
     if arch is None:
         return
-    if max_length > arch.max_position_embeddings:
-        raise ExplorerError(
-            f"max_length = {max_length} is more than the {arch.max_position_embeddings} positions "
-            f"that {base} was trained for."
-        )
+    demand_positions(base, max_length, arch.max_position_embeddings)
     refuse_unmet(arch, method, knobs)
     count_trainable(arch, method, knobs)  # refuses layers that are not there
     for sentence in unmet_by_base(arch, method, knobs, None if quantization == "none" else SKIPPED):
         raise ExplorerError(f"{method.name} does not run on {base}: {sentence}")
+
+
+def demand_positions(base: str, max_length: int, positions: int) -> None:
+    """Raise ExplorerError for rows longer than the base was trained for."""
+    if max_length > positions:
+        raise ExplorerError(
+            f"max_length = {max_length} is more than the {positions} positions that {base} was "
+            "trained for."
+        )

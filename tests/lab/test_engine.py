@@ -9,6 +9,7 @@ import time
 import psutil
 import pytest
 
+from explorer.catalogue.errors import ExplorerError
 from explorer.lab.bases import BaseMissingError
 from explorer.lab.engine import Engine
 from explorer.lab.events import ColumnDone, Failed, SelfCheck, Token
@@ -146,6 +147,12 @@ def test_a_base_that_is_not_there_is_refused_before_anything_is_written(engine):
     with pytest.raises(BaseMissingError, match="setup --base llama-3"):
         engine.submit(job("llama-3.1-8b"))
     assert [run.id for run in list_runs()] == before
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "cpu:0 ", ""])
+def test_a_device_of_another_form_is_refused(device):
+    with pytest.raises(ExplorerError, match=r"it takes auto, cpu, cuda or cuda:NUMBER\."):
+        Engine(device)
 
 
 def test_what_the_worker_cannot_answer_ends_with_an_error_sentence(engine, tiny_base):

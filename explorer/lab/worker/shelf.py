@@ -14,6 +14,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from explorer.catalogue.errors import ExplorerError
 from explorer.lab.base_folder import Base
 from explorer.lab.bases import find_base, stored_quantization, verify
 from explorer.lab.job import Precision, Quantization
@@ -63,8 +64,10 @@ class Shelf:
     ) -> Iterator[Loaded | str]:
         """Yield what is being waited for, in words, and at last the base itself.
 
-        Raises UnknownNameError, BaseMissingError or UnfitBaseError.
+        Raises UnknownNameError, BaseMissingError or UnfitBaseError; ExplorerError for a device that
+        is not there.
         """
+        demand_device(self.device)
         base = find_base(name, allow_paths=True)
         quantization = stored_quantization(name, quantization)
         dtype = choose_dtype(precision, self.device)
@@ -104,6 +107,15 @@ class Shelf:
             for _, linear in quantized_linears(model):
                 linear.compute_dtype = dtype  # the file keeps that of whoever saved it
         return Loaded(base, model, tokenizer, quantization, dtype, probe(model))
+
+
+def demand_device(device: torch.device) -> None:
+    """Raise ExplorerError for a device that this machine, or this torch, does not have."""
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    there = [f"cuda:{number}" for number in range(gpus)]
+    if device.type != "cpu" and str(device) not in (*there, *(["cuda"] if there else [])):
+        known = ", ".join(["cpu", *there])
+        raise ExplorerError(f"There is no device {str(device)!r} here; there is: {known}.")
 
 
 def in_one_piece(head: nn.Module, given: tuple[torch.Tensor]) -> tuple[torch.Tensor]:

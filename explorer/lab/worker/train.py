@@ -11,6 +11,7 @@ from explorer.catalogue.errors import ExplorerError
 from explorer.catalogue.task import Task
 from explorer.lab.bases import hub_name
 from explorer.lab.datasets import find_task, task_rows
+from explorer.lab.fit import demand_positions
 from explorer.lab.inside import INSIDE
 from explorer.lab.runs import Run, write_atomically
 from explorer.lab.worker.adapters import save_adapter
@@ -104,12 +105,8 @@ class Training:
         yield from self._look_inside(loaded, held)
 
     def _held_out(self, task: Task, loaded: Loaded) -> HeldOut:
-        window = loaded.model.config.max_position_embeddings
-        if self.job.max_length > window:
-            raise ExplorerError(
-                f"max_length = {self.job.max_length} is more than the {window} positions that "
-                f"{loaded.base.id} was trained for."
-            )
+        positions = loaded.model.config.max_position_embeddings
+        demand_positions(loaded.base.id, self.job.max_length, positions)
         return HeldOut(
             task=task.id,
             rows=task_rows(task.id, "heldout")[: self.job.heldout_rows],

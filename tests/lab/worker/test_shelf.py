@@ -8,10 +8,15 @@ from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 from explorer.catalogue.errors import ExplorerError
 from explorer.lab.bases import BaseMissingError, UnfitBaseError
 from explorer.lab.job import make_job
-from explorer.lab.worker.shelf import probe
+from explorer.lab.worker.shelf import Shelf, probe
 from tests.lab.catalogue import lab_catalogue
 from tests.lab.tiny import write_gguf
 from tests.lab.worker.conftest import take
+
+
+def test_a_device_that_is_not_there_is_told(tiny_base):
+    with pytest.raises(ExplorerError, match=r"no device 'cuda:99' here; there is: cpu"):
+        list(Shelf(torch.device("cuda:99")).get(tiny_base))
 
 
 def test_a_base_is_loaded_once(shelf, loaded, tiny_base):
