@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from explorer.catalogue.catalogue import load_catalogue
 from explorer.catalogue.errors import ExplorerError
-from explorer.ui import look
+from explorer.ui import look, sessions
 from explorer.ui.app import build_app
 from explorer.ui.downloads import download_route
 
@@ -40,7 +40,8 @@ def start(words: Sequence[str] | None = None) -> None:
         quiet=True,
         ssr_mode=False,
         prevent_thread_lock=True,
-        app_kwargs={"routes": [download_route(catalogue)]},
+        state_session_capacity=sessions.MOST,
+        app_kwargs={"routes": [download_route(catalogue)], "lifespan": sessions.forgetting},
     )
     sys.stdout.write(f"The explorer is open on http://{host}:{port}\n")
     sys.stdout.flush()
