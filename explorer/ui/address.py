@@ -11,6 +11,7 @@ from explorer.catalogue.errors import ExplorerError, unknown
 
 MAX_TEXT = 20_000
 LONGEST_WRITTEN = 8_000  # of a value as written: servers refuse requests with longer addresses
+LARGEST = 2**53  # the last whole number that a browser counts to
 TRUE, FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
 
 
@@ -41,9 +42,12 @@ def _number(name: str, text: str, component: gr.Number | gr.Slider) -> float:
         value = float(text)
     except ValueError:
         raise ExplorerError(f"{name} = {text!r:.60} in the link is not a number.") from None
-    low, high = component.minimum, component.maximum
-    if value != value or (low is not None and value < low) or (high is not None and value > high):
-        raise ExplorerError(f"{name} = {text:.60} in the link: it lies between {low} and {high}.")
+    low = -LARGEST if component.minimum is None else component.minimum
+    high = LARGEST if component.maximum is None else component.maximum
+    if not low <= value <= high:  # which is so of "nan" too
+        raise ExplorerError(
+            f"{name} = {text:.60} in the link: it lies between {low:,} and {high:,}."
+        )
     return int(value) if value.is_integer() else value
 
 
@@ -54,7 +58,7 @@ def _choice(name: str, text: str, component: Component) -> Any:
     # Choices that come only when the tab is shown (runs, say) are checked by the tab.
     wrong = [value for value in wanted if known and value not in known]
     if wrong and not getattr(component, "allow_custom_value", False):
-        raise unknown(name, wrong[0], [str(value) for value in known])
+        raise unknown(f"choice of {name}", wrong[0], [str(value) for value in known])
     return wanted if many else text
 
 
@@ -88,8 +92,8 @@ def writer(tab: str, inputs: Mapping[str, Component]) -> str:
       const query = new URLSearchParams({{ tab: {json.dumps(tab)} }});
       {json.dumps(names)}.forEach((name, i) => {{
         const value = values[i];
-        if (value === null || value === undefined || value === "") return;
-        if (JSON.stringify(value) === JSON.stringify(usual[i])) return;
+        if (value === null || value === undefined) return;
+        if (JSON.stringify(value) === JSON.stringify(usual[i] ?? "")) return;
         const text = Array.isArray(value) ? value.join(",") : String(value);
         if (encodeURIComponent(text).length > {LONGEST_WRITTEN}) return;
         query.set(name, text);

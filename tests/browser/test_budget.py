@@ -140,3 +140,14 @@ def test_a_chart_follows_the_theme_and_a_page_at_rest_asks_nothing(visit):
         " !== dark",
         arg=dark,
     )
+
+
+def test_a_link_keeps_what_was_emptied_and_survives_a_number_without_end(visit):
+    page = budget(visit, "skipped_modules=&batch=inf&tokens=1e30")
+    page.get_by_text("batch = inf in the link").wait_for()
+    page.get_by_text("batch 1 × 2,048 tokens").wait_for()
+    page.get_by_label("Tokens a sequence").fill("4096")
+    page.get_by_label("Tokens a sequence").press("Tab")
+    page.wait_for_url("**length=4096**")
+    assert "skipped_modules=" in page.url
+    assert "batch" not in page.url

@@ -16,6 +16,7 @@ def components():
             "targets": gr.Dropdown(["q_proj", "v_proj"], value=["q_proj"], multiselect=True),
             "checkpointing": gr.Checkbox(value=False),
             "rate": gr.Number(value=1e-4, minimum=0, maximum=1),
+            "steps": gr.Number(1, minimum=1),
             "prompt": gr.Textbox(),
             "runs": gr.Dropdown([], multiselect=True),
         }
@@ -52,6 +53,10 @@ def test_every_kind_of_input_is_read_back(components):
         ("r", "9999", "between 1 and 256"),
         ("r", "nan", "between 1 and 256"),
         ("r", "many", "not a number"),
+        ("steps", "inf", "between 1 and 9,007,199,254,740,992"),
+        ("steps", "1e30", "between 1 and 9,007,199,254,740,992"),
+        ("steps", "nan", "between 1 and 9,007,199,254,740,992"),
+        ("steps", "0", "between 1 and"),
         ("targets", "q_proj,w_proj", "Did you mean"),
         ("checkpointing", "perhaps", "true or false"),
         ("prompt", "x" * 20_001, "20000 at most"),
