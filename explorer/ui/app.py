@@ -9,6 +9,7 @@ from gradio.components import Component
 from explorer.catalogue.catalogue import Catalogue, load_catalogue
 from explorer.lab.engine import Engine
 from explorer.ui import address, look, search_box
+from explorer.ui.errors import warn
 from explorer.ui.tab import Handover, Page, discover
 
 
@@ -86,7 +87,7 @@ def _restore_on_load(
         return _filled(dict(request.query_params), bar, inputs, visited)
 
     def follow(link: str) -> dict[Any, Any]:
-        return _filled(dict(parse_qsl(link)), bar, inputs, visited)
+        return _filled(dict(parse_qsl(link, keep_blank_values=True)), bar, inputs, visited)
 
     link = gr.Textbox(visible="hidden", elem_id="link", label="Link")
     # A browser tells each component that progress is shown on of every later event's progress, and
@@ -108,11 +109,11 @@ def _filled(
     first = next(iter(inputs))
     tab = query.get("tab", first)
     if tab not in inputs:
-        gr.Warning(f"There is no tab {tab!r:.60} in this page; this is the first one.")
+        warn(f"There is no tab {tab!r:.60} in this page; this is the first one.")
         tab = first
     values, sentences = address.read(query, inputs[tab])
     for sentence in sentences:
-        gr.Warning(sentence)
+        warn(sentence)
     restored = {inputs[tab][name]: value for name, value in values.items()}
     return {bar: gr.Tabs(selected=tab), visited[tab]: 1, **restored}
 

@@ -11,7 +11,7 @@ import gradio as gr
 from pydantic import TypeAdapter, ValidationError
 
 from explorer.catalogue.errors import ExplorerError
-from explorer.ui.errors import told
+from explorer.ui.errors import told, told_plainly
 
 KINDS = {
     str: "a text",
@@ -31,7 +31,9 @@ def endpoint(action: Callable[..., Any], api_name: str | None = None, **settings
     Gradio hands over whatever JSON a program sends. Here each argument is held to the type that
     the action states, and one that is of another is refused in a sentence with its name.
     """
-    gr.api(told(checked(action)), api_name=api_name or action.__name__, **settings)
+    offered = told_plainly(told(checked(action)))
+    offered.__name__ = api_name or action.__name__  # the MCP server calls its tool so
+    gr.api(offered, api_name=offered.__name__, **settings)
 
 
 def checked(action: Callable[..., Any]) -> Callable[..., Any]:

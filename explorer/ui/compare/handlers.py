@@ -18,7 +18,7 @@ from explorer.ui.compare.own import AdapterActions, taken_in
 from explorer.ui.compare.sets import SetActions, chosen_set, summary, table, widths
 from explorer.ui.compare.votes import VoteActions, revealed, standings_html
 from explorer.ui.compare_actions import CompareActions, sampling
-from explorer.ui.errors import told
+from explorer.ui.errors import told, warn
 from explorer.ui.markup import element
 
 HIDE = gr.update(visible=False)
@@ -41,7 +41,7 @@ class Handlers:
                 for share in parse_column(word).shares:
                     find_source(share.source)
             except ExplorerError as error:
-                gr.Warning(str(error))
+                warn(str(error))
             else:
                 kept.append(word)
         return self._runs(kept)

@@ -15,7 +15,7 @@ from explorer.lab.runs import Run, find_run, list_runs
 from explorer.lab.stored import DamagedFileError
 from explorer.ui import race
 from explorer.ui.endpoint import endpoint
-from explorer.ui.errors import told
+from explorer.ui.errors import told, warn
 from explorer.ui.lab import history, own_data
 from explorer.ui.lab.charts import INSIDE, draw
 from explorer.ui.lab.form import RACE_INPUTS, SWEEP_INPUTS, race_form
@@ -126,7 +126,7 @@ class Handlers:
         every = list(list_runs())
         known = [run for run in chosen or [] if any(run == other.id for other in every)]
         for lost in set(chosen or []) - set(known):
-            gr.Warning(f"There is no run {lost!r:.60}: it may have been deleted.")
+            warn(f"There is no run {lost!r:.60}: it may have been deleted.")
         if not known:
             known = [run.id for run in reversed(every) if not run.state().over]
         return gr.Dropdown(choices=self._history(every), value=known)
