@@ -7,6 +7,14 @@ from explorer.figures.diagram.model import draw_model
 from explorer.figures.diagram.vision import draw_vision
 
 LEVELS = {"model": "Whole model", "block": "One layer", "vision": "Vision"}
+THEMES = ("light", "dark")
+
+
+def file_style(theme: str) -> Rendering:
+    """How a drawing is made that stands in a file of its own."""
+    if theme not in THEMES:
+        raise unknown("theme", theme, THEMES)
+    return Rendering(theme, standalone=True)
 
 
 def levels(arch: Architecture) -> list[str]:

@@ -40,14 +40,14 @@ def seen(page: Page, chosen: gr.Radio, names: Iterable[str]) -> dict[str, gr.Sta
     times = {name: gr.State(0) for name in names}
     last = gr.State((0, ""))  # the visit and the view that were counted
 
-    def count(visit: int, view: str, before: tuple[int, str], *counts: int) -> list[Any]:
+    def count_visit(visit: int, view: str, before: tuple[int, str], *counts: int) -> list[Any]:
         if (visit, view) == tuple(before):  # a link sets visit and view at once, and both call
             return [gr.skip()] * (1 + len(counts))
         pairs = zip(times, counts, strict=True)
         return [(visit, view), *(n + 1 if name == view else gr.skip() for name, n in pairs)]
 
     gr.on(
-        [page.visited.change, chosen.change], count,
+        [page.visited.change, chosen.change], count_visit,
         [page.visited, chosen, last, *times.values()], [last, *times.values()],
         api_visibility="private", show_progress="hidden",
     )  # fmt: skip

@@ -1,6 +1,7 @@
 """What an endpoint does with arguments that are not of the types it states."""
 
 import inspect
+import re
 from typing import Any
 
 import gradio as gr
@@ -52,15 +53,45 @@ def test_what_has_one_meaning_is_read_and_a_generator_stays_one():
 
 
 @pytest.fixture(scope="module")
-def offered():
+def public():
+    """Every endpoint, by name."""
+    return {f.api_name: f for f in build_app().fns.values() if f.api_visibility == "public"}
+
+
+@pytest.fixture(scope="module")
+def offered(public):
     """Every endpoint for programs, by name."""
-    public = (f for f in build_app().fns.values() if f.api_visibility == "public")
-    return {f.api_name: f.fn for f in public if all(isinstance(i, Api) for i in f.inputs)}
+    return {n: f.fn for n, f in public.items() if all(isinstance(i, Api) for i in f.inputs)}
 
 
-def test_each_has_the_name_of_its_function(offered):
-    assert len(offered) > 50
-    assert not [name for name in offered if name.endswith("_1")]
+def test_the_api_and_mcp_call_each_the_same(public):
+    assert len(public) > 50
+    assert [name for name, found in public.items() if found.fn.__name__ != name] == []
+    assert "count" in public
+
+
+def test_each_says_what_it_takes(public):
+    for name, found in public.items():
+        says = inspect.getdoc(found.fn) or ""
+        for parameter in inspect.signature(found.fn).parameters:
+            assert re.search(rf"^    {parameter}: \S", says, re.M), f"{name}: {parameter}"
+        assert all(output.label for output in found.outputs), name
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "sentence"),
+    [
+        ("models", {"kind": "sparse"}, "There is no kind 'sparse'"),
+        ("models", {"reads": "sound"}, "There is no kind of input 'sound'"),
+        ("methods", {"family": "low-ranks"}, "Did you mean 'low-rank'"),
+        ("diagram", {"model": "llama-2-7b", "theme": "blue"}, "There is no theme 'blue'"),
+        ("method_diagram", {"method": "lora", "layer": 999}, "layer"),
+        ("smaller_beats_larger", {"most": -1}, "it takes a whole number from 1"),
+    ],
+)
+def test_a_value_that_there_is_not_is_refused(offered, name, given, sentence):
+    with pytest.raises(gr.Error, match=sentence):
+        offered[name](**given)
 
 
 def test_each_refuses_another_type_in_a_sentence(offered):

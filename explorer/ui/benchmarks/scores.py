@@ -7,7 +7,7 @@ import gradio as gr
 from gradio.components import Component
 
 from explorer.catalogue.catalogue import Catalogue
-from explorer.catalogue.errors import unknown
+from explorer.catalogue.errors import ExplorerError, unknown
 from explorer.catalogue.scores import load_scores
 from explorer.figures.chart import Chart
 from explorer.figures.pairs import smaller_beats_larger
@@ -194,8 +194,10 @@ class Charts:
         """Pairs in which a smaller model scores better than a larger one, measured alike.
 
         Args:
-            most: how many pairs, the largest ratio of sizes first.
+            most: how many pairs, from 1, the largest ratio of sizes first.
         """
+        if most < 1:
+            raise ExplorerError(f"most = {most}: it takes a whole number from 1.")
         chart = self.pairs(most, "light")
         return {"warnings": list(chart.warnings), "rows": plain_rows(chart)}
 

@@ -199,10 +199,18 @@ class Handlers:
         return standings_html()
 
     @told
-    def bring(
+    def bring_adapter(
         self, files: list[str] | None, hub: str, name: str, base: str, runs: list[str]
     ) -> Iterator[Any]:
-        """Take in an adapter from files or from the hub, after it was checked and tried."""
+        """Take in an adapter from files or from the hub, after it was checked and tried.
+
+        Args:
+            files: a zip of a peft folder, or its adapter_config.json and safetensors.
+            hub: where there are no files, an id on the Hugging Face hub, owner/name.
+            name: what to call it; empty takes the name of the file or of the hub's id.
+            base: id of the base it shall act on; empty takes the one that it names.
+            runs: columns chosen so far, as for `compare`; the adapter comes after them.
+        """
         for found in self.own.take(files, hub or "", name or "", base or ""):
             if isinstance(found, OwnAdapter):
                 chosen = self._runs([*(runs or []), found.id])

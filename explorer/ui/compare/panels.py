@@ -147,14 +147,14 @@ def own(handlers: Handlers, runs: gr.Dropdown) -> None:
             name = gr.Textbox("", label="What to call it", max_lines=1)
             base = gr.Dropdown(bases, value="", label="Base that it acts on")
     add = gr.Button("Check it and take it in", variant="primary")
-    told = gr.HTML(elem_id="own-told")
+    told = gr.HTML(elem_id="own-told", label="What was taken in")
     with gr.Row(elem_classes="pick"):
         listed = gr.Dropdown(
             [], value=None, label="Brought so far", scale=3, allow_custom_value=True
         )
         gone = gr.Button("Delete it", size="sm", scale=1)
     add.click(
-        handlers.bring, [files, hub, name, base, runs], [told, runs, listed],
+        handlers.bring_adapter, [files, hub, name, base, runs], [told, runs, listed],
         api_name="bring_adapter", concurrency_limit=2, show_progress="hidden",
     )  # fmt: skip
     runs.change(handlers.brought, None, listed, **QUIET)

@@ -5,7 +5,6 @@ import json
 import gradio as gr
 
 from explorer.catalogue.config import architecture_from_text
-from explorer.figures.diagram.block import Rendering
 from explorer.ui import diagram, drawings, views
 from explorer.ui.cards.shape import shape_card
 from explorer.ui.endpoint import endpoint
@@ -84,7 +83,7 @@ def opened(text: str, event: gr.EventData) -> str:
 def export(kind: str, text: str, level: str, layer: int, theme: str) -> tuple[str, str]:
     """The drawing as a file of its own, and its name."""
     arch = architecture_from_text(text)
-    svg = drawings.draw(arch, NAME, level, layer - 1, Rendering(theme, standalone=True))
+    svg = drawings.draw(arch, NAME, level, layer - 1, drawings.file_style(theme))
     return svg, f"config-{level}-{layer}.{kind}"
 
 

@@ -8,7 +8,6 @@ from gradio.components import Component
 from explorer.budget.resolve import architecture_of
 from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.record import facts_of
-from explorer.figures.diagram.block import Rendering
 from explorer.ui import diagram, drawings, models_table, views
 from explorer.ui.cards.model import display_name, model_facts, model_head, no_shape
 from explorer.ui.endpoint import endpoint
@@ -135,6 +134,6 @@ class Handlers:
         """The drawing as a file of its own, and its name."""
         found = self.catalogue.model(model)
         arch = architecture_of(model, self.catalogue)
-        style = Rendering(theme, standalone=True)
+        style = drawings.file_style(theme)
         svg = drawings.draw(arch, display_name(found), level, layer - 1, style)
         return svg, f"{model}-{level}-{layer}.{kind}"

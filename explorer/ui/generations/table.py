@@ -6,6 +6,7 @@ from gradio.components import Component
 from markupsafe import Markup
 
 from explorer.catalogue.catalogue import Catalogue
+from explorer.catalogue.errors import unknown
 from explorer.catalogue.model import Model
 from explorer.figures.timeline import timeline
 from explorer.ui import models_table, views
@@ -101,6 +102,10 @@ class Handlers:
         if generation:
             self.catalogue.generation(generation)
         wanted = ([value] if value else [] for value in (generation, kind, reads))
+        if kind and kind not in models_table.KINDS:
+            raise unknown("kind", kind, models_table.KINDS)
+        if reads and reads not in models_table.READS:
+            raise unknown("kind of input", reads, models_table.READS)
         return models_table.rows(self.catalogue, *wanted)
 
     def picked(self, event: gr.SelectData) -> tuple[str, str]:

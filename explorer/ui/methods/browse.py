@@ -6,7 +6,7 @@ from gradio.components import Component
 from explorer.budget.params import count_parameters
 from explorer.budget.resolve import architecture_of
 from explorer.catalogue.catalogue import Catalogue
-from explorer.catalogue.errors import ExplorerError
+from explorer.catalogue.errors import ExplorerError, unknown
 from explorer.ui import method_list, views
 from explorer.ui.cards.methods_grid import method_grid
 from explorer.ui.endpoint import endpoint
@@ -74,6 +74,9 @@ class Handlers:
             trait: "survey", "merges", "four-bit", "eight-bit", "starts-as-base", "runs", or empty.
             model: id of the model that the parameters are counted on.
         """
+        families = {method.family for method in self.catalogue.methods.values()}
+        if family and family not in families:
+            raise unknown("family", family, families)
         if trait and trait not in method_list.TRAITS:
             raise ExplorerError(
                 f"trait = {trait!r:.60}: it is one of {', '.join(method_list.TRAITS)}."

@@ -13,7 +13,7 @@ from explorer.catalogue.catalogue import Catalogue
 from explorer.catalogue.method import Method
 from explorer.figures.diagram.block import INLINE, Rendering
 from explorer.figures.diagram.method import draw_method
-from explorer.ui import diagram, method_list, settings, views
+from explorer.ui import diagram, drawings, method_list, settings, views
 from explorer.ui.cards.method import method_facts, method_figures, method_head
 from explorer.ui.cards.model import display_name
 from explorer.ui.cards.results import results_card
@@ -182,7 +182,7 @@ class Handlers:
         """The drawing as a file of its own, and its name."""
         found = self.catalogue.method(method)
         knobs = settings.values(found, text)
-        svg = self._draw(found, model, knobs, int(layer), Rendering(theme, standalone=True))
+        svg = self._draw(found, model, knobs, int(layer), drawings.file_style(theme))
         return svg, f"{method}-on-{model}.{kind}"
 
     @told
