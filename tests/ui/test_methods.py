@@ -6,6 +6,7 @@ import json
 import re
 from xml.etree import ElementTree
 
+import gradio as gr
 import peft
 import pytest
 from markupsafe import escape
@@ -116,6 +117,8 @@ def test_the_lab_gets_the_method_and_its_settings():
         ["lora"],
         "lora.r=16; lora.use_dora=true",
     )
+    with pytest.raises(gr.Error, match="'plenty' is no setting"):  # from a link
+        one.for_the_lab("lora", "plenty")
 
 
 def test_the_configuration_classes_are_those_that_peft_registers():

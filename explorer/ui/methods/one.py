@@ -113,6 +113,7 @@ def _hand_over(
     page.hand_over(lab, "lab", {"methods": several, "knobs": knobs})
 
 
+@told
 def for_the_lab(method: str, text: str) -> tuple[list[str], str]:
     """The method and its settings as the Lab takes them."""
     named = {f"{method}.{name}": value for name, value in settings.read(text).items()}
