@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from explorer.catalogue.scores import load_sources
 from explorer.figures.chart import Chart
+from explorer.ui import views
 from explorer.ui.cards.sources import computed
 from explorer.ui.errors import told
 from explorer.ui.markup import element, joined
@@ -43,7 +44,8 @@ def chart_view(
         )
     triggers = [page.visited.change, page.theme.change, *(part.change for part in inputs)]
     gr.on(
-        triggers, drawer(name, draw), [chosen, *inputs, page.theme], [plot, warnings, rows],
+        triggers, views.when_visited(drawer(name, draw), 3),
+        [page.visited, chosen, *inputs, page.theme], [plot, warnings, rows],
         api_visibility="private", show_progress="hidden",
     )  # fmt: skip
 

@@ -54,6 +54,20 @@ def seen(page: Page, chosen: gr.Radio, names: Iterable[str]) -> dict[str, gr.Sta
     return times
 
 
+def when_visited(answer: Callable[..., Any], outputs: int = 1) -> Callable[..., Any]:
+    """A handler that takes `page.visited` before its inputs, and answers only if it has been.
+
+    For what changes with the theme: a dark page says so as it opens, to every tab at once.
+    """
+
+    def visited(times: int, *values: Any) -> Any:
+        if times:
+            return answer(*values)
+        return gr.skip() if outputs == 1 else (gr.skip(),) * outputs
+
+    return visited
+
+
 def when_shown(name: str, answer: Callable[..., Any], outputs: int = 1) -> Callable[..., Any]:
     """A handler that takes the chosen view before its inputs, and answers only if that is `name`.
 

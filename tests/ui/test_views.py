@@ -1,6 +1,7 @@
 """Views within a tab: each is made when it is seen, and the rest is left alone."""
 
 import gradio as gr
+import plotly.graph_objects as go
 
 from explorer.catalogue.catalogue import load_catalogue
 from explorer.ui import views
@@ -53,3 +54,25 @@ def test_a_tab_that_opens_makes_one_view_of_catalogue_tabs():
         (visited,) = count.outputs
         started = [fn for fn in app.fns.values() if (visited._id, "change") in fn.targets]
         assert len(started) == most, [fn.name for fn in started]
+
+
+def test_a_tab_that_nobody_has_visited_answers_nothing():
+    answer = views.when_visited(lambda value: value + 1)
+    assert answer(2, 1) == 2
+    assert answer(0, 1) == SKIPPED
+    assert views.when_visited(lambda: (1, 2), 2)(0) == (SKIPPED,) * 2
+
+
+def test_a_dark_page_draws_no_chart_that_is_not_seen():
+    """A dark page says so as it opens, and every chart listens: none is drawn unseen."""
+    app = build_app()
+    (theme,) = (b for b in app.blocks.values() if isinstance(b, gr.State) and b.value == "light")
+    drawing = [
+        fn
+        for fn in app.fns.values()
+        if (theme._id, "change") in fn.targets and any(isinstance(o, gr.Plot) for o in fn.outputs)
+    ]
+    assert len(drawing) > 5
+    for fn in drawing:
+        answers = fn.fn(0, *[None] * (len(fn.inputs) - 1))  # the first is how often it was visited
+        assert not any(isinstance(answer, go.Figure) for answer in answers), fn.name

@@ -34,7 +34,8 @@ def build(page: Page, view: gr.Radio, seen: gr.State) -> tuple[dict[str, Compone
     note = gr.HTML(label="Never released")
     gr.on(
         [seen.change, page.theme.change],
-        views.when_shown(NAME, handlers.timeline, 2), [view, page.theme], [chart, note],
+        views.when_visited(views.when_shown(NAME, handlers.timeline, 2), 2),
+        [seen, view, page.theme], [chart, note],
         api_visibility="private", show_progress="hidden",
     )  # fmt: skip
     with gr.Row(elem_classes="filters"):
@@ -101,11 +102,11 @@ class Handlers:
         """
         if generation:
             self.catalogue.generation(generation)
-        wanted = ([value] if value else [] for value in (generation, kind, reads))
         if kind and kind not in models_table.KINDS:
             raise unknown("kind", kind, models_table.KINDS)
         if reads and reads not in models_table.READS:
             raise unknown("kind of input", reads, models_table.READS)
+        wanted = ([value] if value else [] for value in (generation, kind, reads))
         return models_table.rows(self.catalogue, *wanted)
 
     def picked(self, event: gr.SelectData) -> tuple[str, str]:

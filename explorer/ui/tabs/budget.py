@@ -136,10 +136,10 @@ def _draw(page: Page, handlers: Handlers, form: Form, parts: Parts) -> None:
     )
     knobs = gr.Textbox("", visible=False, label="Knobs")
     asked = [*wishes, page.theme, *plan]
+    drawn = [parts.answer, parts.html, *parts.chart, parts.code, methods, knobs, lab]
     gr.on(
         [page.visited.change, *(part.change for part in asked)],
-        handlers.redraw, asked,
-        [parts.answer, parts.html, *parts.chart, parts.code, methods, knobs, lab],
+        views.when_visited(handlers.redraw, len(drawn)), [page.visited, *asked], drawn,
         show_progress_on=parts.answer,  # one to tell of it, not eight
         **AT_ONCE,
     )  # fmt: skip

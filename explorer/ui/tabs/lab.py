@@ -13,7 +13,7 @@ from explorer.lab.datasets import find_task
 from explorer.lab.eta import waits
 from explorer.lab.runs import Run, find_run, list_runs
 from explorer.lab.stored import DamagedFileError
-from explorer.ui import race
+from explorer.ui import race, views
 from explorer.ui.endpoint import endpoint
 from explorer.ui.errors import told, warn
 from explorer.ui.lab import history, own_data
@@ -80,7 +80,8 @@ def _wire(
     looked_at = [runs, shown["chart"], shown["cost"], shown["inside"], page.theme]
     page.visited.change(handlers.visit, runs, runs, **quiet)
     gr.on(
-        [part.change for part in (*looked_at, page.visited)], handlers.show, looked_at, outputs,
+        [part.change for part in (*looked_at, page.visited)],
+        views.when_visited(handlers.show, len(outputs)), [page.visited, *looked_at], outputs,
         **quiet,
     )  # fmt: skip
     timer.tick(handlers.tick, [*looked_at, shown["seen"]], outputs, **quiet)
