@@ -29,14 +29,14 @@ TERMS: dict[str, Term] = {
     "kv_cache": Term("KV cache", Colour("#0d7f6f", "#4fd0bd")),
     "gradients": Term("Gradients", Colour("#0d7f6f", "#4fd0bd")),
     "whole_gradients": Term("Gradients to scatter", Colour("#3d7d73", "#86c7bc")),
-    "activations": Term("Activations", Colour("#b07d12", "#e0b45c")),
+    "activations": Term("Activations", Colour("#94690b", "#e0b45c")),
     "recomputation": Term("Recomputation", Colour("#8c6d1f", "#c9a24e")),
     "dequantization": Term("Dequantization", Colour("#46708f", "#93bcd6")),
     "logits": Term("Logits and loss", Colour("#a8327a", "#f08ac4")),
     "temporary": Term("Temporary", Colour("#5d6776", "#a3adba")),
-    "framework": Term("Framework (allowance)", Colour("#8a94a3", "#77828f")),
+    "framework": Term("Framework (allowance)", Colour("#756f69", "#77828f")),
     "not_at_once": Term("Never alive together", MUTED),
-    "moving": Term("Alive at the peak", Colour("#b07d12", "#e0b45c")),
+    "moving": Term("Alive at the peak", Colour("#94690b", "#e0b45c")),
 }
 
 

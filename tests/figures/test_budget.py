@@ -73,3 +73,16 @@ def test_the_curve_of_trained_parameters_has_one_line():
 
 def test_no_points_say_so():
     assert sensitivity(Sweep("r", 1, (), "", 0.0)).figure.layout.annotations[0].text
+
+
+def luminance(colour):
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_words_on_an_area_can_be_read(name):
+    light, dark = TERMS[name].colour.light, TERMS[name].colour.dark
+    assert 1.05 / (luminance(light) + 0.05) >= 4.5  # white words
+    assert (luminance(dark) + 0.05) / (luminance("#10151d") + 0.05) >= 4.5

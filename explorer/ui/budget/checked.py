@@ -68,7 +68,7 @@ def _document(document: MeasuredRuns, found: list[Comparison]) -> Markup:
 def _error(share: float | None) -> str:
     if share is None:
         return ""
-    return f"{'+' if share > 0 else '−'}{abs(share):.1%}"
+    return f"{round(share, 3) + 0.0:+.1%}".replace("-", "−")
 
 
 _COLUMNS: dict[str, Callable[[Comparison], str]] = {

@@ -97,7 +97,7 @@ def _line(step: Explained, track: Markup, peak: int) -> Markup:
     head = (
         element("span", swatch(shown.colour), " ", shown.title, class_="term-name"),
         track,
-        element("span", gib(step.bytes), class_="term-size"),
+        element("span", gib(step.bytes).replace("-", "−"), class_="term-size"),
     )
     details = element(
         "div",

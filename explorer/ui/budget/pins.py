@@ -47,7 +47,7 @@ def view(case: Case, text: str) -> Markup:
     whole = max(max(c.budget.memory.total, c.budget.fit.memory) for c in cases)
     head = element(
         "tr",
-        element("th", "", class_="label"),
+        element("td", class_="label"),
         joined(_head(index, line, found) for index, (line, found) in enumerate(columns)),
     )
     rows = [

@@ -15,6 +15,8 @@ def table(
     right = set(numeric)
     head = joined(
         element("th", word, scope="col", class_="num" if at in right else None)
+        if word
+        else element("td")
         for at, word in enumerate(heads)
     )
     body = element(

@@ -28,7 +28,7 @@ UNITS = (("parameters", " parameters"), ("cache", " of cache"), ("arithmetic", "
 
 def comparison(models: Sequence[Model], groups: dict[str, list[Change]]) -> Markup:
     """The whole table: costs first, then the groups."""
-    heads = [element("th", "", scope="col", class_="label")]
+    heads = [element("td", class_="label")]
     heads += [element("th", display_name(model), scope="col") for model in models]
     bodies = [_costs(models)]
     bodies += [_group(name, rows, models) for name, rows in groups.items()]
@@ -153,7 +153,7 @@ def _generation(generation: Generation) -> Markup:
     ]
     return element(
         "section",
-        element("h3", f"What {generation.name} changed"),
+        element("h2", f"What {generation.name} changed"),
         element("p", explained(generation.summary), _read_in(generation), class_="faint"),
         element("dl", joined(rows)),
         class_="fact-group wide",

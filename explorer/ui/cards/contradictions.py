@@ -40,7 +40,7 @@ def _one(item: Contradiction, names: dict[str, str]) -> Markup:
     ]
     return element(
         "article",
-        element("h3", item.title),
+        element("h2", item.title),
         element("p", element("span", item.kind, class_="badge"), " ", joined(touched, ", ")),
         element("ul", joined(sayings), class_="notes"),
         element("p", element("strong", "Used here: "), item.used, class_="used-here"),

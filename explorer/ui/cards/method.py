@@ -251,7 +251,8 @@ def table(
     title: Any, heads: Sequence[str], rows: Sequence[Markup], told: Markup | None = None
 ) -> Markup:
     """A section with a table that scrolls in its own box; `told` stands above it."""
-    head = element("tr", joined(element("th", word, scope="col") for word in heads))
+    named = (element("th", word, scope="col") if word else element("td") for word in heads)
+    head = element("tr", joined(named))
     body = element("table", element("thead", head), element("tbody", joined(rows)), class_="plain")
     return element(
         "section",

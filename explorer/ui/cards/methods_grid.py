@@ -36,7 +36,7 @@ def _card(method: Method, counted: TrainableCount | str, total: int) -> Markup:
         badges.append(element("span", "does not run here", class_="badge warn"))
     return element(
         "article",
-        element("h3", element("a", method.name, href=address, data_method=method.id)),
+        element("h2", element("a", method.name, href=address, data_method=method.id)),
         element("p", joined(badges), class_="badges"),
         element("p", first, class_="idea"),
         element("p", _count(method, counted, total), class_="count"),

@@ -16,7 +16,7 @@ MEASURED = ("Starts as the base", "Merges into the base", "Works on a 4-bit base
 
 def survey_table(methods: Sequence[Method], columns: Sequence[Mapping[str, str]]) -> Markup:
     """A column for each method; what is counted or measured with its source."""
-    heads = [element("th", "", scope="col", class_="label")]
+    heads = [element("td", class_="label")]
     heads += [element("th", method.name, scope="col") for method in methods]
     aspects = [name for name in columns[0] if name not in ("Method", "Link")]
     rows = [

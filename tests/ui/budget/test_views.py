@@ -159,6 +159,13 @@ def test_published_runs_stand_there_with_their_errors():
     assert f"half of them within {middle:.1%}" in shown
     assert f"the farthest {most:.1%}" in shown
     assert middle < 0.05
+    assert "−0.0%" not in shown
+
+
+def test_what_comes_off_has_a_minus_sign_and_every_column_with_a_head_has_a_name():
+    assert "−0.19 GiB" in text(memory.view(case()))
+    for view in (memory.view, parameters.view, speed.view, limits.view):
+        assert not re.search(r"<th[^>]*></th>", str(view(case())))
 
 
 def test_pinned_plans_stand_beside_the_form_and_a_wrong_one_says_why():
