@@ -46,6 +46,8 @@ def training_curves(
     drawn = [(curve, _points(curve, quantity)) for curve in curves]
     if not any(steps for _, (steps, _) in drawn):
         return silent(theme, "No step has been taken yet.")
+    if quantity == "loss":
+        title += " (open marks: held out)"
     figure = blank(theme, title, height=360)
     for (curve, (steps, values)), mark in zip(drawn, _marks(curves), strict=True):
         colour = mark.colour.on(theme)

@@ -23,6 +23,11 @@ HEADERS = (
     "Time",
     "Adapter",
 )
+COLUMNS_TOLD = (
+    "Held out: the score on the held-out questions before → after, and its 95 % interval. Forgets: "
+    "by how many nats a token neutral text became more surprising, and the share of a short quiz "
+    "answered rightly before → after."
+)
 EXAMPLES = 4
 
 
@@ -93,13 +98,11 @@ def table(catalogue: Catalogue, entries: Sequence[Entry]) -> Markup:
         )
     head = element("tr", *(element("th", name, scope="col") for name in HEADERS))
     rows = (_row(catalogue, entry) for entry in entries)
-    return element(
-        "div",
-        element(
-            "table", element("thead", head), element("tbody", *rows), class_="plain race-table"
-        ),
-        class_="scroll card",
+    body = element(
+        "table", element("thead", head), element("tbody", *rows), class_="plain race-table"
     )
+    boxed = element("div", body, class_="scroll card", tabindex=0)
+    return joined([boxed, element("p", COLUMNS_TOLD, class_="faint columns-told")])
 
 
 def _row(catalogue: Catalogue, entry: Entry) -> Markup:
@@ -162,7 +165,7 @@ def _peak(entry: Entry) -> Markup | str:
     if said is None:
         return two_lines(mebibytes(peak), "no forecast")
     error = round(100 * (said / peak - 1), 1) + 0.0  # no minus before a zero
-    return two_lines(mebibytes(peak), f"forecast {error:+.1f} %")
+    return two_lines(mebibytes(peak), f"forecast {error:+.1f} %".replace("-", "−"))
 
 
 def _forgets(result: Result | None) -> Markup | str:

@@ -40,7 +40,6 @@ def runs_of_the_page(page_runs, monkeypatch):
 def test_a_run_is_found_noted_fetched_and_deleted(visit, runs_of_the_page):
     lora, ia3 = runs_of_the_page
     page = visit("?tab=lab&find=task:text-to-sql")
-    page.get_by_text("History: notes").first.click()
     names = page.locator("#history-table [data-run]")
     names.nth(1).wait_for()
     assert names.all_inner_texts() == ["(IA)³", "LoRA"]

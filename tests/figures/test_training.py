@@ -33,6 +33,7 @@ GATED = Curve("V1", "llama-adapter-v1", [step(1, 2.0, gates={"2": 0.1, "3": 0.3}
 
 def test_a_line_a_run_and_open_marks_for_the_held_out_loss():
     figure = training_curves([LORA, GATED])
+    assert figure.layout.title.text.endswith("(open marks: held out)")
     names = [trace.name for trace in figure.data]
     assert names == ["LoRA", "LoRA, held out", "V1", "V1, held out"]
     assert list(figure.data[0].y) == [2.0, 1.0]

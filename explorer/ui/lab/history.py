@@ -32,7 +32,8 @@ def build(page: Page, runs: gr.Dropdown) -> dict[str, Component]:
     """Lay the view out; `runs` are those that the charts above show. Returns what a link keeps."""
     actions = HistoryActions(page.catalogue, page.engine)
     handlers = Handlers(actions)
-    with gr.Accordion("History: notes, files, the same again", open=False, elem_id="history"):
+    folded = gr.Accordion("History: notes, files, the same again", open=False, elem_id="history")
+    with folded:
         find = gr.Textbox(
             "", label="Find runs", placeholder="lora state:done tag:first", max_length=200,
             info="all words have to fit; key:value asks for tag, method, task, state, seed, …",
@@ -61,6 +62,7 @@ def build(page: Page, runs: gr.Dropdown) -> dict[str, Component]:
         [page.visited.change, find.change, picked.change, runs.change], handlers.table,
         [find, picked], table, **QUIET,
     )  # fmt: skip
+    page.visited.change(unfold, [find, picked], folded, **QUIET)
     picked.change(handlers.one, picked, [card, note, tags, code], **QUIET)
     table.opened(handlers.pick, picked, picked, **QUIET)
     overlay.click(lambda chosen: chosen, picked, runs, **QUIET)
@@ -73,6 +75,11 @@ def build(page: Page, runs: gr.Dropdown) -> dict[str, Component]:
     for action in ENDPOINTS:
         endpoint(getattr(actions, action), api_name=action)
     return {"find": find, "picked": picked}
+
+
+def unfold(query: str, picked: list[str]) -> Any:
+    """Open what a link asked for."""
+    return gr.Accordion(open=True) if query or picked else gr.skip()
 
 
 class Handlers:

@@ -1,3 +1,4 @@
+import gradio as gr
 import pytest
 
 from explorer.lab.eta import Wait
@@ -5,6 +6,7 @@ from explorer.lab.job import TrainJob
 from explorer.lab.runs import Result, create_run
 from explorer.ui import race
 from explorer.ui.lab.charts import CHARTS, draw
+from explorer.ui.lab.history import unfold
 from explorer.ui.lab.memory import forecast_parts, memory_table
 from tests.lab.catalogue import lab_catalogue
 from tests.lab.conftest import runs_here  # noqa: F401  # fixture
@@ -68,6 +70,7 @@ def test_a_method_that_does_not_beat_the_base_says_so():
     shown = race.table(lab_catalogue(), [race.Entry(done.run, done.state, events, done.result)])
     assert "0.50 → 0.55" in shown
     assert "base not beaten" in shown
+    assert "its 95 % interval" in shown
 
 
 @pytest.mark.parametrize("chart", [name for _, name in CHARTS])
@@ -76,3 +79,9 @@ def test_every_chart_draws_runs_that_are_not_done(chart):
     for given in (entries, []):
         figure = draw(lab_catalogue(), given, chart, "trainable", None, "dark")
         assert figure.layout.annotations[0].text
+
+
+def test_a_link_that_asks_for_runs_of_the_history_opens_it():
+    assert unfold("", []) == gr.skip()
+    assert unfold("lora", []).open
+    assert unfold("", ["20261130-081501-703223-2090e0f9"]).open
