@@ -34,6 +34,10 @@ def ask_runs(  # noqa: PLR0913  # all that a comparison can be told, each with i
     Raises UnknownNameError for an adapter that is gone, ExplorerError for a run without one, for
     adapters of different bases, and for a value out of range.
     """
+    if not prompt.strip():
+        raise ExplorerError(
+            f"prompt = {prompt!r:.40}: the prompt is empty: write something to answer."
+        )
     specs = [parse_column(word).at(strength) for word in runs if word != BASE_COLUMN]
     sources = [find_source(share.source) for spec in specs for share in spec.shares]
     settings = check(Sampling, sampling or {})

@@ -50,7 +50,7 @@ def test_a_given_system_message_wins():
 @pytest.mark.parametrize(
     ("prompt", "settings", "sentence"),
     [
-        ("", {}, "the prompt is empty"),
+        ("", {}, "^prompt = '': the prompt is empty"),
         (" \n\t", {}, "the prompt is empty"),
         ("x" * 100_000, {}, "at most 20000 characters"),
         ("x", {"temperature": -1}, "temperature = -1: it takes a number of at least 0"),
