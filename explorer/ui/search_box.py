@@ -63,7 +63,7 @@ def build(app: gr.Blocks, catalogue: Catalogue) -> None:
             placeholder="Search everything ( / )", max_length=search.LONGEST,
         )  # fmt: skip
         hits = gr.HTML(js_on_load=WALK, elem_id="hits", label="Hits")
-    words.input(
+    words.change(  # not input, which a text that is pasted in does not say
         found.hits, words, hits, trigger_mode="always_last",
         api_visibility="private", show_progress="hidden",
     )  # fmt: skip

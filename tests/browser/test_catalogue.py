@@ -153,6 +153,26 @@ def test_search_leads_to_a_hit_without_a_reload(show):
     assert page.evaluate("window.stillHere")
 
 
+def test_search_takes_what_is_pasted(show):
+    page = show("?tab=generations")
+    page.keyboard.press("/")
+    page.evaluate("document.execCommand('insertText', false, 'excitor')")  # as a paste does
+    page.locator("#hits a").first.wait_for(timeout=SECONDS)
+
+
+@pytest.mark.parametrize("typed", ["type", "paste"])
+def test_a_knob_of_words_takes_what_is_typed_and_what_is_pasted(show, typed):
+    page = show("?tab=methods&view=method&method=lora")
+    page.get_by_text("3,407,872", exact=True).first.wait_for(timeout=SECONDS)
+    page.get_by_label("layers_to_transform").click()
+    if typed == "type":
+        page.keyboard.type("0,1")
+    else:
+        page.evaluate("document.execCommand('insertText', false, '0,1')")
+        page.keyboard.press("Tab")
+    page.get_by_text("212,992", exact=True).first.wait_for(timeout=SECONDS)
+
+
 def wait_for(page, content):
     page.locator(content).locator("visible=true").first.wait_for()
 

@@ -89,9 +89,11 @@ def _knobs(
         with gr.Row(elem_classes="knobs"):
             inputs = knob_inputs(record, values)
         for part in inputs.values():
-            # input, not change: what a form says of itself while it is replaced is no one's wish
-            part.input(
-                handlers.collect(record), list(inputs.values()), chosen,
+            # Not change: what a form says of itself while it is replaced is no one's wish. And not
+            # input alone, which a text that is pasted in does not say.
+            pasted = [part.blur] if isinstance(part, gr.Textbox | gr.Number) else []
+            gr.on(
+                [part.input, *pasted], handlers.collect(record), list(inputs.values()), chosen,
                 trigger_mode="always_last", **QUIET,
             )  # fmt: skip
 
