@@ -37,8 +37,8 @@ class Exchange:
                 "no time here: give its bandwidth"
             )
         return (
-            f"a ring at {LINK_EFFICIENCY:.0%} of the link's rate in one direction, beside the "
-            "arithmetic of the backward (with sharded weights, of the whole step)"
+            f"a ring at {100 * LINK_EFFICIENCY:.0f} % of the link's rate in one direction, beside "
+            "the arithmetic of the backward (with sharded weights, of the whole step)"
         )
 
 

@@ -76,7 +76,7 @@ def comparisons_text(rows: list[dict[str, Any]]) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return "" if value is None else f"{value:+.1%}"
+    return "" if value is None else f"{100 * value:+.1f} %"
 
 
 def matrix_text(rows: list[dict[str, Any]]) -> str:

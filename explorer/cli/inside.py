@@ -23,7 +23,7 @@ def render(result: dict[str, Any]) -> str:
     """A line a layer."""
     changes: dict[int, list[str]] = {}
     for change in result["changes"]:
-        said = f"{change['site']} {change['relative']:.2%}"
+        said = f"{change['site']} {100 * change['relative']:.2f} %"
         changes.setdefault(change["layer"], []).append(said)
     prompts = {row["layer"]: row["mass"] for row in result["prompted"]}
     lines = [f"Means over {result['tokens']:,} held-out tokens.", "", "layer  moved  weights"]
@@ -31,6 +31,6 @@ def render(result: dict[str, Any]) -> str:
         layer = row["layer"]
         parts = changes.get(layer, [])
         if layer in prompts:
-            parts = [*parts, f"prompts get {prompts[layer]:.1%} of the attention"]
+            parts = [*parts, f"prompts get {100 * prompts[layer]:.1f} % of the attention"]
         lines.append(f"{layer:>5}  {row['relative']:>5.1%}  {', '.join(parts)}".rstrip())
     return "\n".join(lines)

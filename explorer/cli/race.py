@@ -87,7 +87,7 @@ def render(result: list[dict[str, Any]]) -> str:
             lines.append(f"{r['method']:<18} {r['state']}: {r['reason']}")
             continue
         low, high = r["interval"]
-        error = "–" if r["forecast_error"] is None else f"{r['forecast_error']:+.1%}"
+        error = "–" if r["forecast_error"] is None else f"{100 * r['forecast_error']:+.1f} %"
         lines.append(
             f"{r['method']:<18} {r['trainable']:>12,} {r['metric_base']:>5.2f} {r['metric']:>5.2f}"
             f"  {low:.2f} – {high:.2f}  {r['forgetting']:>+8.3f} {r['seconds']:>8.0f} "

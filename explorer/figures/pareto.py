@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import log10
 from typing import Literal
 
+from explorer.catalogue.catalogue import load_catalogue
 from explorer.catalogue.errors import ExplorerError, unknown
 from explorer.catalogue.result import MethodRun, PublishedResult
 from explorer.figures.chart import Chart, Row, hover, label_rows
@@ -88,7 +89,7 @@ def pareto(
             x=[points[i][0] for i in held],
             y=[points[i][1] for i in held],
             mode="markers+text",
-            name=method or "other methods",
+            name=legend(method),
             text=[_name(done[i]) if i in named else "" for i in held],
             textposition=[place if i != first else place.replace("left", "right") for i in held],
             textfont={"size": 10.5, "color": INK.on(theme)},
@@ -106,6 +107,11 @@ def pareto(
         update(title_text=f"{axis.label} ({axis.better} is better)",
                type="log" if axis.log else "linear")  # fmt: skip
     return Chart(figure, _apart(done), tuple(_row(run, i in known) for i, run in enumerate(done)))
+
+
+def legend(method: str) -> str:
+    """A method's name beside its marks; those without marks of their own stand together."""
+    return load_catalogue().method(method).name if method else "other methods"
 
 
 def _point(run: MethodRun, x: Measure, y: Measure) -> tuple[float, float]:
@@ -204,7 +210,7 @@ def peft_against_full(results: Iterable[PublishedResult], theme: Theme = "light"
             x=[row["percent"] for row in held],
             y=[tasks.index(row["task"]) + (0.08 if method else 0.2) for row in held],
             mode="markers",
-            name=method or "other methods",
+            name=legend(method),
             marker={
                 "color": colour,
                 "symbol": mark.symbol,

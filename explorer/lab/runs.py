@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -252,11 +252,19 @@ def list_runs() -> Iterator[Run]:
 
 def delete_run(name: str) -> None:
     """Remove a run that is over from disk; raises ExplorerError while it is not."""
-    run = find_run(name)
-    if not run.state().over:
-        raise ExplorerError(f"The run {name} is still {run.state().name}: stop it first.")
-    if not remove(run.folder):
-        raise gone(name)
+    delete_runs([name])
+
+
+def delete_runs(names: Sequence[str]) -> None:
+    """Remove runs from disk, all of them or none; raises ExplorerError while one is not over."""
+    runs = [find_run(name) for name in names]
+    for run in runs:
+        state = run.state()
+        if not state.over:
+            raise ExplorerError(f"The run {run.id} is still {state.name}: stop it first.")
+    for run in runs:
+        if not remove(run.folder):
+            raise gone(run.id)
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -96,7 +96,8 @@ def _restore_on_load(
     loaded = app.load(restore, None, outputs, **quiet)
     loaded.then(None, js="() => { window.addressRead = true; }", api_visibility="private")
     link.change(follow, link, outputs, **quiet)
-    app.load(None, None, None, js=look.FOLLOW_LINKS, api_visibility="private")
+    for script in (look.FOLLOW_LINKS, look.ASK_AGAIN):
+        app.load(None, None, None, js=script, api_visibility="private")
 
 
 def _filled(

@@ -13,7 +13,7 @@ from explorer.lab.inside import read_inside
 from explorer.lab.job import TrainJob
 from explorer.lab.race import duration_settings, make_race, over_seeds, race_record, seeds_from
 from explorer.lab.request import QuantizationRequest
-from explorer.lab.runs import delete_run, find_run, list_runs
+from explorer.lab.runs import delete_runs, find_run, list_runs
 from explorer.lab.sweep import make_sweep, read_axes
 from explorer.lab.words import check
 from explorer.ui.errors import told
@@ -236,13 +236,12 @@ class LabActions:
 
     @told
     def delete_runs(self, runs: list[str]) -> list[str]:
-        """Remove finished runs from disk for good; returns their ids.
+        """Remove finished runs from disk for good, all or none; returns their ids.
 
         Args:
             runs: ids of the runs.
         """
-        for run in runs:
-            delete_run(run)
+        delete_runs(runs)
         return runs
 
 

@@ -19,13 +19,18 @@ HEADER = """
     when you try it here.</p>
   </div>
   <button type="button" class="theme-switch" aria-label="Switch between light and dark"
-    onclick="document.body.classList.toggle('dark')">◐</button>
+    onclick="document.body.classList.toggle('dark'); window.keepTheme()">◐</button>
 </header>
 """
 
-# Tells the server once, and again at every switch, whether the page is dark.
+# Tells the server once, and again at every switch, whether the page is dark. What was chosen with
+# the switch holds the next time too, unless a link asks for the other (`__theme`).
 WATCH_THEME = """() => {
   const mode = () => document.body.classList.contains("dark") ? "dark" : "light";
+  window.keepTheme = () => localStorage.setItem("theme", mode());
+  const kept = localStorage.getItem("theme");
+  if (kept && !new URLSearchParams(window.location.search).get("__theme"))
+    document.body.classList.toggle("dark", kept === "dark");
   if (!window.themeWatcher) {
     window.themeWatcher = new MutationObserver(() => {
       const field = document.querySelector("#theme textarea, #theme input");
@@ -50,6 +55,16 @@ FOLLOW_LINKS = """() => {
     field.dispatchEvent(new Event("input", { bubbles: true }));
     window.scrollTo({ top: 0 });
   });
+}"""
+
+# What cannot be taken back is asked again, before the server hears of it.
+ASK_AGAIN = """() => {
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("button.for-good");
+    if (!button || window.confirm(button.innerText.trim() + ", for good?")) return;
+    event.stopImmediatePropagation();
+    event.preventDefault();
+  }, { capture: true });
 }"""
 
 

@@ -60,7 +60,15 @@ def test_a_run_is_found_noted_fetched_and_deleted(visit, runs_of_the_page):
 
     page.get_by_role("button", name="Lay over each other above").click()
     page.locator(".race-table tbody tr").nth(1).wait_for()
-    page.locator("#history").get_by_role("button", name="Delete", exact=True).click()
+    delete = page.locator("#history").get_by_role("button", name="Delete", exact=True)
+    asked = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
+    delete.click()
+    page.wait_for_timeout(500)
+    assert asked == ["Delete, for good?"]
+    assert lora.folder.exists()
+    page.once("dialog", lambda dialog: dialog.accept())
+    delete.click()
     page.locator("#history-table", has_text="No run fits").wait_for()
     assert not lora.folder.exists()
     assert not ia3.folder.exists()

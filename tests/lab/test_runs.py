@@ -18,6 +18,7 @@ from explorer.lab.runs import (
     State,
     create_run,
     delete_run,
+    delete_runs,
     find_run,
     list_runs,
     write_atomically,
@@ -135,6 +136,17 @@ def test_a_file_is_replaced_whole(tmp_path):
     write_atomically(path, "new")
     assert path.read_text() == "new"
     assert [entry.name for entry in tmp_path.glob("*x*")] == ["x"]
+
+
+def test_of_several_runs_all_are_deleted_or_none(runs_here):
+    over, waiting = create_run(JOB), create_run(JOB)
+    over.finish(Result.of(JOB, "done", ""))
+    with pytest.raises(ExplorerError, match=f"{waiting.id} is still queued"):
+        delete_runs([over.id, waiting.id])
+    assert over.folder.is_dir()
+    waiting.finish(Result.of(JOB, "stopped", ""))
+    delete_runs([over.id, waiting.id])
+    assert list(runs_here.iterdir()) == []
 
 
 def test_a_run_is_deleted_only_when_it_is_over(runs_here):

@@ -148,7 +148,7 @@ def _legend(case: Case) -> Iterator[Markup]:
         "span", element("span", "", class_="limit-mark", aria_hidden="true"), " usable ",
         element("b", gib(case.budget.fit.usable)),
         title=f"of {gib(case.budget.fit.memory)}: the rest is the driver's and the system's. "
-        f"Over {TIGHT:.0%} of it counts as tight.",
+        f"Over {100 * TIGHT:.0f} % of it counts as tight.",
     )  # fmt: skip
 
 
@@ -210,7 +210,7 @@ def _time_source(case: Case) -> str:
         return time.note
     which = "arithmetic" if case.trains else "bandwidth"
     return (
-        f"A roofline bound by {time.bound}, at {time.efficiency:.0%} of the rated {which}; "
+        f"A roofline bound by {time.bound}, at {100 * time.efficiency:.0f} % of the rated {which}; "
         "the Speed view has the steps."
     )
 

@@ -38,8 +38,8 @@ def band(comparisons: Iterable[Comparison]) -> tuple[float, float]:
 def _band(found: list[Comparison]) -> str:
     middle, most = band(found)
     return (
-        f"{len(found)} published runs: half of them within {middle:.1%}, the farthest {most:.1%} "
-        "off, with known differences in code counted."
+        f"{len(found)} published runs: half of them within {100 * middle:.1f} %, the farthest "
+        f"{100 * most:.1f} % off, with known differences in code counted."
     )
 
 
@@ -68,7 +68,7 @@ def _document(document: MeasuredRuns, found: list[Comparison]) -> Markup:
 def _error(share: float | None) -> str:
     if share is None:
         return ""
-    return f"{round(share, 3) + 0.0:+.1%}".replace("-", "−")
+    return f"{100 * (round(share, 3) + 0.0):+.1f} %".replace("-", "−")
 
 
 _COLUMNS: dict[str, Callable[[Comparison], str]] = {

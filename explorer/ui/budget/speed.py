@@ -58,7 +58,7 @@ def _time(case: Case) -> Markup:
     rows = [row(*cells) for cells in _time_rows(case, time)]
     what = "arithmetic" if case.trains else "memory bandwidth"
     note = (
-        f"A roofline: the slower of arithmetic and memory, at {time.efficiency:.0%} of the "
+        f"A roofline: the slower of arithmetic and memory, at {100 * time.efficiency:.0f} % of the "
         f"device's rated {what}. Here {time.bound} decides. "
         + ("" if plan.efficiency else "The share is what published runs reach; set your own.")
     )
@@ -91,7 +91,7 @@ def _time_rows(case: Case, time: Time) -> Iterator[tuple[str, str, str]]:
         yield (
             "Energy",
             f"{time.energy_kwh:,.4g} kWh",
-            f"device hours · {POWER_SHARE:.0%} of the rated power",
+            f"device hours · {100 * POWER_SHARE:.0f} % of the rated power",
         )
     if time.co2_kg is not None:
         grid = f"{plan.grid_intensity:g} kg CO₂e a kWh"

@@ -152,7 +152,7 @@ def own(handlers: Handlers, runs: gr.Dropdown) -> None:
         listed = gr.Dropdown(
             [], value=None, label="Brought so far", scale=3, allow_custom_value=True
         )
-        gone = gr.Button("Delete it", size="sm", scale=1)
+        gone = gr.Button("Delete it", size="sm", scale=1, elem_classes="for-good")
     add.click(
         handlers.bring_adapter, [files, hub, name, base, runs], [told, runs, listed],
         api_name="bring_adapter", concurrency_limit=2, show_progress="hidden",

@@ -114,7 +114,7 @@ def _row(one: Standing) -> Markup:
     rating = "too few votes"
     if one.rating is not None:
         rating = f"{one.rating:+.0f} ({one.rating_low:+.0f} to {one.rating_high:+.0f})"
-    share = f"{one.share:.0%} ({one.low:.0%} to {one.high:.0%})"
+    share = f"{100 * one.share:.0f} % ({100 * one.low:.0f} % to {100 * one.high:.0f} %)"
     numbers = (one.votes, one.wins, one.ties, share, rating)
     name = element("th", one.name, element("span", one.column, class_="why"), scope="row")
     return element("tr", name, *(element("td", str(value), class_="num") for value in numbers))

@@ -7,7 +7,7 @@ from gradio.components import Component
 
 from explorer.catalogue.errors import UnknownNameError
 from explorer.lab.history import find_runs, full_record
-from explorer.lab.runs import delete_run
+from explorer.lab.runs import delete_runs
 from explorer.lab.stored import DamagedFileError
 from explorer.ui.endpoint import endpoint
 from explorer.ui.errors import told
@@ -48,7 +48,7 @@ def build(page: Page, runs: gr.Dropdown) -> dict[str, Component]:
             compare = gr.Button("Compare the answers", size="sm")
             again = gr.Button("Train again", size="sm")
             merge = gr.Button("Merge into the base", size="sm")
-            delete = gr.Button("Delete", size="sm", variant="stop")
+            delete = gr.Button("Delete", size="sm", variant="stop", elem_classes="for-good")
         card = gr.HTML(elem_id="history-card")
         with gr.Row(elem_classes="pick"):
             note = gr.Textbox("", label="Note on the last picked run", lines=2, scale=3)
@@ -129,8 +129,7 @@ class Handlers:
     def delete(self, picked: list[str]) -> tuple[list[str], list[str]]:
         """Remove the picked runs from disk; none is picked or shown any more."""
         self._last(picked)
-        for run in picked:
-            delete_run(run)
+        delete_runs(picked)
         gr.Info(f"{len(picked)} deleted.")
         return [], []
 

@@ -12,7 +12,7 @@ from explorer.ui import race, settings
 from explorer.ui.downloads import download_url
 from explorer.ui.markup import element, joined
 
-HEADERS = ("Run", "Task", "State", "Held out", "Forgets", "Trains", "Time", "Tags")
+HEADERS = ("Run", "Task", "State", "Held out", "Forgets, nats", "Trains", "Time", "Tags")
 FILES = {
     "adapter.zip": "Adapter (peft folder)",
     "metrics.csv": "Metrics (CSV)",
@@ -65,7 +65,9 @@ def run_card(catalogue: Catalogue, record: dict[str, Any]) -> Markup:
         "Base": record["base"] + quantized(record["quantization"]),
         "Steps": f"{record['steps_done'] or 0:,} of {record['steps']:,}",
         "Held out": _held_out(record),
-        "Held-out loss": _pair(record["heldout_loss_base"], record["heldout_loss_after"], ".3f"),
+        "Held-out loss, nats": _pair(
+            record["heldout_loss_base"], record["heldout_loss_after"], ".3f"
+        ),
         "Trains": _number(record["trainable"], ","),
         "Peak memory": race.mebibytes(record["peak_bytes"]),
         "Adapter": race.mebibytes(record["adapter_bytes"]),
@@ -114,7 +116,7 @@ def merge_card(check: dict[str, Any] | None) -> Markup | None:
         f"{words}: over {check['tokens']:,} held-out tokens the logits of the merged checkpoint "
         f"differ by at most {check['max_difference']:.2g} from those of base and adapter, which "
         f"the adapter moves by up to {check['adapter_moves']:.2g}; "
-        f"{check['same_next_token']:.1%} of the likeliest next tokens agree "
+        f"{100 * check['same_next_token']:.1f} % of the likeliest next tokens agree "
         f"({check['dtype']}, {race.mebibytes(check['bytes'])})."
     )
     over = check["trained_over"]

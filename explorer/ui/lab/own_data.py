@@ -53,7 +53,12 @@ def build(page: Page, task: gr.Dropdown, base: gr.Dropdown) -> None:
         with gr.Row(elem_classes="pick"):
             kept = gr.Dropdown([], label="Kept here", scale=3, elem_id="own-kept")
             delete = gr.Button(
-                "Delete these rows", size="sm", variant="stop", scale=0, min_width=170
+                "Delete these rows",
+                size="sm",
+                variant="stop",
+                scale=0,
+                min_width=170,
+                elem_classes="for-good",
             )
     looked_at = [file, base, form["system"], form["longest"], page.theme]
     gr.on(

@@ -86,7 +86,7 @@ def whole_table(lines: list[dict[str, Any]]) -> Markup:
             element("th", line["name"], scope="row"),
             element("td", f"{line['perplexity']:.2f}", class_="num"),
             element("td", mebibytes(line["bytes"]), class_="num"),
-            element("td", f"{line['bytes'] / plain['bytes']:.0%}", class_="num"),
+            element("td", f"{100 * (line['bytes'] / plain['bytes']):.0f} %", class_="num"),
         )
         for line in lines
     )

@@ -36,7 +36,7 @@ def results() -> dict[str, Component]:
             [], multiselect=True, label="Runs shown above", elem_id="race-runs",
             allow_custom_value=True,
         )  # fmt: skip
-        shown["delete"] = gr.Button("Delete the runs shown", size="sm")
+        shown["delete"] = gr.Button("Delete the runs shown", size="sm", elem_classes="for-good")
     shown["seen"] = gr.Textbox(visible="hidden")
     shown["timer"] = gr.Timer(SECONDS, active=False)
     return shown

@@ -156,8 +156,8 @@ def test_the_matrix_shows_the_kinds_of_devices_that_were_chosen():
 def test_published_runs_stand_there_with_their_errors():
     shown = text(checked.view(CATALOGUE))
     middle, most = checked.band(checked.compare_all(CATALOGUE))
-    assert f"half of them within {middle:.1%}" in shown
-    assert f"the farthest {most:.1%}" in shown
+    assert f"half of them within {100 * middle:.1f} %" in shown
+    assert f"the farthest {100 * most:.1f} %" in shown
     assert middle < 0.05
     assert "−0.0%" not in shown
 
