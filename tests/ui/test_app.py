@@ -51,3 +51,10 @@ def test_nothing_but_tabs_lies_in_the_tab_bar(app):
     assert bars
     for bar in bars:
         assert all(isinstance(child, gr.Tab) for child in bar.children)
+
+
+def test_parts_of_one_visit_are_rendered_one_after_another(app):
+    """Gradio keeps them in one table, and two renders at once fail over its changing."""
+    rendering = [fn for fn in app.fns.values() if fn.renderable]
+    assert len(rendering) == 1
+    assert rendering[0].concurrency_limit == 1

@@ -16,10 +16,17 @@ from explorer.ui.lab import history_view
 from explorer.ui.markup import element
 from explorer.ui.tab import Page
 
+# A click counts at once, and tells all that is pressed: the next one need not wait for an answer.
 PICK_RUN = """
+const pressed = (button) => button.getAttribute("aria-pressed") === "true";
+const names = (buttons) => buttons.map((button) => button.dataset.run);
 element.addEventListener("click", (event) => {
   const button = event.target.closest("[data-run]");
-  if (button) trigger("opened", { run: button.dataset.run });
+  if (!button) return;
+  button.setAttribute("aria-pressed", pressed(button) ? "false" : "true");
+  const all = [...element.querySelectorAll("[data-run]")];
+  const run = button.dataset.run;
+  trigger("opened", { run, listed: names(all), pressed: names(all.filter(pressed)) });
 });
 """
 ENDPOINTS = (
@@ -64,7 +71,7 @@ def build(page: Page, runs: gr.Dropdown) -> dict[str, Component]:
     )  # fmt: skip
     page.visited.change(unfold, [find, picked], folded, **QUIET)
     picked.change(handlers.one, picked, [card, note, tags, code], **QUIET)
-    table.opened(handlers.pick, picked, picked, **QUIET)
+    table.opened(handlers.pick, picked, picked, trigger_mode="always_last", **QUIET)
     overlay.click(lambda chosen: chosen, picked, runs, **QUIET)
     page.hand_over(compare, "compare", {"runs": picked})
     again.click(handlers.again, picked, runs, api_visibility="private")
@@ -95,9 +102,14 @@ class Handlers:
         return history_view.runs_table(self.catalogue, list(find_runs(query)), picked or [])
 
     def pick(self, picked: list[str], event: gr.EventData) -> list[str]:
-        """A run that was clicked is picked, or no longer."""
-        others = [run for run in picked or [] if run != event.run]
-        return others if event.run in (picked or []) else [*others, event.run]
+        """What is pressed in the table, and what was picked before and is not in it.
+
+        The run that was clicked comes last.
+        """
+        pressed = set(event.pressed)
+        stay = [run for run in picked or [] if run in pressed or run not in event.listed]
+        both = dict.fromkeys([*stay, *event.pressed])
+        return sorted(both, key=lambda run: run == event.run)
 
     @told
     def one(self, picked: list[str]) -> tuple[Any, ...]:

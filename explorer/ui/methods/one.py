@@ -80,7 +80,8 @@ def _knobs(
 ) -> None:
     triggers = [seen.change, method.change]
 
-    @gr.render([view, method, chosen], triggers, show_progress="hidden")
+    # One at a time: two renders of one visit write into the same table of parts, and both fail.
+    @gr.render([view, method, chosen], triggers, show_progress="hidden", concurrency_limit=1)
     def form(shown: str, name: str, text: str) -> None:
         if shown != NAME:
             return
