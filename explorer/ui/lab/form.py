@@ -6,6 +6,7 @@ from gradio.components import Component
 from explorer.lab.bases import checkpoints
 from explorer.lab.own_data.store import own_tasks
 from explorer.lab.race import DEFAULT_TASK, MOST_SEEDS, default_methods
+from explorer.ui.lab.folds import open_if_set
 from explorer.ui.tab import Page
 
 DURATIONS = [
@@ -37,10 +38,11 @@ def race_form(page: Page) -> dict[str, Component]:
         ),
         "duration": gr.Dropdown(DURATIONS, value="steps", label="How long"),
     }  # fmt: skip
-    with gr.Accordion("More settings", open=False):
-        form |= _settings()
-    with gr.Accordion("Sweep one method", open=False):
-        form |= {
+    with gr.Accordion("More settings", open=False) as more:
+        settings = _settings()
+    open_if_set(page, more, [part for part in settings.values() if not isinstance(part, gr.HTML)])
+    with gr.Accordion("Sweep one method", open=False) as several:
+        sweep: dict[str, Component] = {
             "sweep": gr.Textbox(
                 "", label="Values to try", placeholder="r=2|8|32; learning_rate=0.0005|0.002",
                 info="one or two settings or knobs, values parted by |; the first method is swept",
@@ -50,7 +52,8 @@ def race_form(page: Page) -> dict[str, Component]:
                 info="those whose best loss is worse than the median of the others so far",
             ),
         }  # fmt: skip
-    return form
+    open_if_set(page, several, list(sweep.values()))
+    return form | settings | sweep
 
 
 def _settings() -> dict[str, Component]:

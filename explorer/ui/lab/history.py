@@ -13,6 +13,7 @@ from explorer.ui.endpoint import endpoint
 from explorer.ui.errors import told
 from explorer.ui.history_actions import HistoryActions
 from explorer.ui.lab import history_view
+from explorer.ui.lab.folds import open_if_set
 from explorer.ui.markup import element
 from explorer.ui.tab import Page
 
@@ -69,7 +70,7 @@ def build(page: Page, runs: gr.Dropdown) -> dict[str, Component]:
         [page.visited.change, find.change, picked.change, runs.change], handlers.table,
         [find, picked], table, **QUIET,
     )  # fmt: skip
-    page.visited.change(unfold, [find, picked], folded, **QUIET)
+    open_if_set(page, folded, [find, picked])
     picked.change(handlers.one, picked, [card, note, tags, code], **QUIET)
     table.opened(handlers.pick, picked, picked, trigger_mode="always_last", **QUIET)
     overlay.click(lambda chosen: chosen, picked, runs, **QUIET)
@@ -82,11 +83,6 @@ def build(page: Page, runs: gr.Dropdown) -> dict[str, Component]:
     for action in ENDPOINTS:
         endpoint(getattr(actions, action), api_name=action)
     return {"find": find, "picked": picked}
-
-
-def unfold(query: str, picked: list[str]) -> Any:
-    """Open what a link asked for."""
-    return gr.Accordion(open=True) if query or picked else gr.skip()
 
 
 class Handlers:

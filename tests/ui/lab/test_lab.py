@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import gradio as gr
 import pytest
 
@@ -6,7 +8,7 @@ from explorer.lab.job import TrainJob
 from explorer.lab.runs import Result, create_run
 from explorer.ui import race
 from explorer.ui.lab.charts import CHARTS, draw
-from explorer.ui.lab.history import unfold
+from explorer.ui.lab.folds import open_if_set
 from explorer.ui.lab.memory import forecast_parts, memory_table
 from tests.lab.catalogue import lab_catalogue
 from tests.lab.conftest import runs_here  # noqa: F401  # fixture
@@ -81,7 +83,16 @@ def test_every_chart_draws_runs_that_are_not_done(chart):
         assert figure.layout.annotations[0].text
 
 
-def test_a_link_that_asks_for_runs_of_the_history_opens_it():
-    assert unfold("", []) == gr.skip()
-    assert unfold("lora", []).open
-    assert unfold("", ["20261130-081501-703223-2090e0f9"]).open
+def test_a_fold_opens_when_a_link_has_set_something_in_it():
+    with gr.Blocks() as app:
+        times, find, picked = (
+            gr.State(0),
+            gr.Textbox(""),
+            gr.Dropdown([], multiselect=True, value=[]),
+        )
+        fold = gr.Accordion(open=False)
+        open_if_set(SimpleNamespace(visited=times), fold, [find, picked])
+    (opened,) = [fn.fn for fn in app.fns.values() if fn.outputs == [fold]]
+    assert opened("", []) == gr.skip()
+    assert opened("lora", []).open
+    assert opened("", ["20261130-081501-703223-2090e0f9"]).open
