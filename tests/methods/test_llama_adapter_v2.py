@@ -1,5 +1,7 @@
 """LLaMA-Adapter V2 against its equations, in both variants, and the published counts."""
 
+import warnings
+
 import pytest
 import torch
 from peft import get_peft_model
@@ -71,6 +73,32 @@ def test_image_tokens_reach_every_step_of_a_generation(tiny_llama, token_ids):
         assert model.generate(num_beams=3, **settings).shape[0] == 2
     assert not torch.equal(cached, alone)
     assert torch.equal(model.generate(**settings), alone)
+
+
+@pytest.mark.parametrize("use_reentrant", [True, False])
+def test_image_tokens_are_seen_when_checkpointed_layers_are_computed_again(
+    tiny_llama, token_ids, use_reentrant
+):
+    config = LlamaAdapterV2Config(adapter_len=3, visual_tokens=5, visual_layers=2)
+    model = get_peft_model(tiny_llama(), config)
+    randomise(model, scale=0.5)
+    tokens = torch.randn(2, 5, 32)
+
+    def slopes():
+        model.zero_grad()
+        model.train()
+        with model.seeing(tokens):
+            loss = model(token_ids, labels=token_ids).loss
+        loss.backward()  # outside, as a training loop may have it
+        return torch.cat([p.grad.flatten() for p in model.parameters() if p.requires_grad])
+
+    expected = slopes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # transformers 5.23 has a newer name for it
+        model.gradient_checkpointing_enable({"use_reentrant": use_reentrant})
+    if use_reentrant:
+        model.enable_input_require_grads()
+    assert relative(slopes(), expected) < 1e-6
 
 
 def test_image_tokens_of_another_shape_are_refused(tiny_llama, token_ids):

@@ -46,7 +46,6 @@ class LlamaAdapterV2Attention(AttentionLayer, LlamaAdapterV2Layer):
     def __init__(self, base_layer: nn.Module) -> None:
         super().__init__(base_layer)
         self.configs: dict[str, LlamaAdapterV2Config] = {}
-        self.visual_tokens: Tensor | None = None  # see LlamaAdapterV2Model.seeing
         for name in PROJECTIONS:
             setattr(base_layer, name, AffineLinear(getattr(base_layer, name)))
 
@@ -101,8 +100,6 @@ class LlamaAdapterV2Attention(AttentionLayer, LlamaAdapterV2Layer):
             prompt = self.llama_adapter_v2_prompt[name].to(hidden_states.dtype)
             gate = self.llama_adapter_v2_gate[name]
             heads = heads + self.term(name, query, prompt, gate)
-        if visual_tokens is None:
-            visual_tokens = self.visual_tokens
         if visual_tokens is not None and not self.configs[name].visual_tokens:
             raise ExplorerError(NO_EYES.format(name))
         if visual_tokens is not None and name in self.llama_adapter_v2_visual_gate:

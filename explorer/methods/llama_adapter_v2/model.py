@@ -17,7 +17,7 @@ from explorer.methods.llama_adapter_v2.layer import (
     TunedNorm,
     quantized,
 )
-from explorer.methods.tuner import AdapterLayer, LlamaTuner, layers_from_top
+from explorer.methods.tuner import AdapterLayer, LlamaTuner, attention_names, layers_from_top
 
 IN_A_LAYER = (
     "self_attn",  # and the four linears within it
@@ -78,14 +78,17 @@ class LlamaAdapterV2Model(LlamaTuner):
     def seeing(self, visual_tokens: Tensor) -> Iterator[None]:
         """Show image tokens [B, T, d] to every forward pass within, `generate` included."""
         self._demand_eyes()
-        layers = [m for m in self.model.modules() if isinstance(m, LlamaAdapterV2Attention)]
-        for layer in layers:
-            layer.visual_tokens = visual_tokens
+        body = attention_names(self.model)[0].rpartition("layers.0")[0].rstrip(".")
+
+        # as an argument: a checkpointed layer is computed again with its arguments, later than this
+        def show(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+            return args, {"visual_tokens": visual_tokens} | kwargs
+
+        hook = self.model.get_submodule(body).register_forward_pre_hook(show, with_kwargs=True)
         try:
             yield
         finally:
-            for layer in layers:
-                layer.visual_tokens = None
+            hook.remove()
 
     def merge_and_unload(
         self,
