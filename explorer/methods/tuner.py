@@ -1,6 +1,8 @@
 """What LLaMA-Adapter, LLaMA-Adapter V2 and LLaMA-Excitor share as peft tuners."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from peft import PeftConfig
@@ -124,6 +126,19 @@ class LlamaTuner(BaseTuner):
         for module in self.model.modules():
             if isinstance(module, AdapterLayer) and adapter_name in module.strength:
                 module.strength[adapter_name] = float(value)
+
+    @contextmanager
+    def _enable_peft_forward_hooks(self, *args: Any, **kwargs: Any) -> Iterator[None]:
+        """Refuse an adapter for each row of a batch, which peft drops silently where it has none.
+
+        peft enters this around every forward pass.
+        """
+        if kwargs.get("adapter_names") is not None:
+            raise ExplorerError(
+                f"adapter_names: {self.method} acts on all rows of a batch alike. Choose one "
+                "adapter with set_adapter and run its rows by themselves."
+            )
+        yield
 
     def _prepare_adapter_config(self, peft_config: PeftConfig, model_config: dict) -> PeftConfig:
         return peft_config

@@ -194,6 +194,14 @@ def test_two_adapters_on_one_base_do_not_leak(tiny_llama, own_config, token_ids)
     assert torch.equal(logits(model, token_ids), second)
 
 
+def test_an_adapter_for_each_row_is_refused(adapted, token_ids):
+    model = adapted()
+    with pytest.raises(ExplorerError, match=r"adapter_names: .* acts on all rows of a batch alike"):
+        model(token_ids, adapter_names=["__base__", "default"])
+    with pytest.raises(ExplorerError, match="run its rows by themselves"):
+        model.generate(input_ids=token_ids, adapter_names=["__base__", "default"])
+
+
 @pytest.mark.parametrize("method", ["V1", "Excitor"])
 def test_active_together_two_adapters_add_their_terms(tiny_llama, token_ids, method):
     config = OWN[method]()
