@@ -6,7 +6,7 @@ from typing import Any
 from explorer.budget.formula import compile_formula
 from explorer.budget.quantization import is_quantized
 from explorer.budget.sites import Site
-from explorer.budget.trainable import known_numbers, selection
+from explorer.budget.trainable import TrainableCount, known_numbers, selection
 from explorer.catalogue.architecture import Architecture
 from explorer.catalogue.errors import ExplorerError
 from explorer.catalogue.method import Method
@@ -21,6 +21,12 @@ def refuse_unmet(arch: Architecture, method: Method, knobs: Mapping[str, Any]) -
         if need.about == "knobs":
             for sentence in _unmet(need, arch, method, knobs):
                 raise ExplorerError(sentence)
+
+
+def refuse_empty(method: Method, count: TrainableCount) -> None:
+    """Raise ExplorerError where these knobs leave the method nothing on this model."""
+    if not count.total:
+        raise ExplorerError(f"{method.name} with these knobs has nothing to train on this model.")
 
 
 def unmet_by_base(

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 from explorer.budget.activity import Activity, activity
-from explorer.budget.needs import refuse_unmet
+from explorer.budget.needs import refuse_empty, refuse_unmet
 from explorer.budget.params import ParameterCount, count_parameters
 from explorer.budget.plan import OWN_WEIGHTS, Plan
 from explorer.budget.quantization import BITSANDBYTES, refuse_skipped
@@ -111,6 +111,7 @@ def _method_on(
     values = key.method.read_knobs(dict(knobs))
     refuse_unmet(arch, key.method, values)
     count = count_trainable(arch, key.method, values)
+    refuse_empty(key.method, count)
     return tuple(values.items()), count, activity(arch, key.method, values, count)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from explorer.budget.needs import refuse_unmet, unmet_by_base
+from explorer.budget.needs import refuse_empty, refuse_unmet, unmet_by_base
 from explorer.budget.trainable import count_trainable
 from explorer.catalogue.architecture import Architecture
 from explorer.catalogue.config import ConfigError, architecture_from_config
@@ -39,7 +39,8 @@ def refuse_unfit(
         return
     demand_positions(base, max_length, arch.max_position_embeddings)
     refuse_unmet(arch, method, knobs)
-    count_trainable(arch, method, knobs)  # refuses layers that are not there
+    # the count refuses layers that are not there
+    refuse_empty(method, count_trainable(arch, method, knobs))
     for sentence in unmet_by_base(arch, method, knobs, None if quantization == "none" else SKIPPED):
         raise ExplorerError(f"{method.name} does not run on {base}: {sentence}")
 

@@ -43,6 +43,7 @@ WRONG = [
     ("llama-adapter-v2", {"visual_tokens": 1, "visual_layers": 4}, "visual_layers = 4: .* 1 to 3"),
     ("llama-excitor", {"adapter_layers": 4}, "adapter_layers = 4: .* from 1 to 3"),
     ("adaption-prompt", {"adapter_layers": 4}, "adapter_layers = 4: .* from 1 to 3"),
+    ("adalora", {"total_step": 30, "tinit": 20, "tfinal": 10}, "leave none of total_step = 30"),
     ("trainable-tokens", {"token_indices": [1, 256]}, "names token 256; .* from 0 to 255"),
     ("cpt", {"cpt_token_ids": [256] * 8}, "names token 256; .* from 0 to 255"),
     ("cpt", {"cpt_token_ids": [1, 2]}, "cpt_tokens_type_mask has 8 numbers and cpt_token_ids 2"),
@@ -68,6 +69,9 @@ RIGHT = [
     ("llama-adapter-v2", {"adapter_len": 4, "adapter_layers": 3}),
     ("llama-adapter-v2", {"visual_tokens": 1, "visual_layers": 3}),
     ("adaption-prompt", {"adapter_layers": 3}),
+    ("adalora", {"total_step": 31, "tinit": 20, "tfinal": 10}),
+    ("lokr", {"decompose_factor": 0}),
+    ("lokr", {"decompose_factor": 0, "decompose_both": True, "r": 2}),
     ("trainable-tokens", {"token_indices": [0, 255]}),
 ]
 ignored = pytest.mark.filterwarnings("ignore::UserWarning")  # of peft's, about other uses
@@ -112,6 +116,75 @@ def test_more_pieces_than_the_bank_holds_attach_but_do_not_run():
     model = attach(build(small()), "vblora", knobs)
     with pytest.raises(RuntimeError, match="out of range"):
         model(input_ids=torch.ones(1, 2, dtype=torch.long))
+
+
+IDS = torch.tensor([[5, 9, 200, 31]])
+
+
+@ignored
+@pytest.mark.parametrize("shape", [{"head_dim": 64}, {"head_dim": 16}, {"head_dim": 80}], ids=str)
+def test_heads_that_adaption_prompt_miscounts_are_told(shape):
+    plan = make_plan(model="small", architecture=small(**shape), method="adaption-prompt")
+    assert "its prompts do not fit" in obstacles(resolve(plan, CATALOGUE))[0]
+    model = attach(build(small(**shape)), "adaption-prompt")
+    with pytest.raises((RuntimeError, ZeroDivisionError)):
+        model(input_ids=IDS)
+
+
+@ignored
+def test_heads_that_are_wider_but_not_too_wide_for_adaption_prompt_run():
+    arch = small(num_key_value_heads=8, head_dim=24)  # 256 over 192 is 1 still
+    plan = make_plan(model="small", architecture=arch, method="adaption-prompt")
+    assert not obstacles(resolve(plan, CATALOGUE))
+    assert attach(build(arch), "adaption-prompt")(input_ids=IDS).logits.isfinite().all()
+
+
+@ignored
+@pytest.mark.parametrize("wrong", [True, False])
+def test_more_ranks_than_a_cluster_of_adamss_has_directions_attach_but_do_not_run(wrong):
+    knobs = {"r": 3, "subspace_rank": 4 if wrong else 3}
+    if not wrong:
+        assert resolved("adamss", knobs).trainable.total
+    else:
+        with pytest.raises(ExplorerError, match="has 3 directions, so it takes 1 to that many"):
+            resolved("adamss", knobs)
+    model = attach(build(small()), "adamss", knobs)
+    if not wrong:
+        assert model(input_ids=IDS).logits.isfinite().all()
+        return
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        model(input_ids=IDS)
+
+
+@pytest.mark.parametrize(("length", "rotate"), [(1, False), (1, True), (2, False)])
+def test_one_prompt_of_excitor_is_the_base_unless_it_is_rotated(length, rotate):
+    knobs = {"adapter_len": length, "rotate": rotate, "gate_init": 3.0, "adapter_layers": 3}
+    dead = length == 1 and not rotate
+    if dead:
+        with pytest.raises(ExplorerError, match=r"adapter_len = 1: .* It takes at least 2"):
+            resolved("llama-excitor", knobs)
+    else:
+        assert resolved("llama-excitor", knobs).trainable.total
+    model = attach(build(small()), "llama-excitor", knobs).eval()
+    with torch.no_grad():
+        changed = model(input_ids=IDS).logits
+        with model.disable_adapter():
+            moved = changed - model(input_ids=IDS).logits
+    assert (moved.abs().max() < 1e-5) == dead
+
+
+@ignored
+def test_knobs_that_leave_nothing_to_train_are_refused():
+    with pytest.raises(ExplorerError, match=r"GLoRA .* has nothing to train on this model"):
+        resolved("glora", {"config_A_B": "none"})
+    assert trained(attach(build(small()), "glora", {"config_A_B": "none"})) == 0
+    biased = make_plan(
+        model="small",
+        architecture=small(attention_bias=True),
+        method="glora",
+        knobs={"config_A_B": "none"},
+    )
+    assert resolve(biased, CATALOGUE).trainable.total
 
 
 def test_the_sentence_names_knob_width_linear_and_one_that_does():

@@ -99,6 +99,7 @@ def test_a_method_that_cannot_train_on_a_quantized_base_says_why():
         ("lora", {"layers_to_transform": "0,7"}, "layer 7; layers run from 0 to 1"),
         ("boft", {"boft_block_size": 7}, "boft_block_size = 7 does not divide the width 64"),
         ("psoft", {"r": 65}, "r is at most the smaller"),
+        ("glora", {"config_A_B": "none"}, "has nothing to train on this model"),
         ("trainable-tokens", {"token_indices": "1,99999"}, "vocabulary of this model runs from 0"),
     ],
 )
