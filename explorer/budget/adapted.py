@@ -31,6 +31,12 @@ class Linears:
             with self.tape.holding(y):
                 return self._low_rank(x, y, (d_in, d_out), act, label)
 
+    def narrowed(self, label: str, numbers: int) -> Value | None:
+        """The copy of a trained matrix in the type of the stream, None where that is its own."""
+        if self.setting.stream == self.setting.adapter:
+            return None
+        return self.tape.value(f"{label} in 16 bits", numbers, self.setting.stream)
+
     def base(self, x: Value, d_in: int, d_out: int, label: str) -> Value:
         """The model's own linear, frozen or trained, quantized or not."""
         setting = self.setting
@@ -60,23 +66,51 @@ class Linears:
     def _low_rank(
         self, x: Value, y: Value, widths: tuple[int, int], act: SiteAct, label: str
     ) -> Value:
-        tape, (d_in, d_out), size = self.tape, widths, self.setting.adapter
-        math = self.setting.low_rank
+        tape, size, math = self.tape, self.setting.adapter, self.setting.low_rank
         wide = tape.cast(x, size, f"{label}: input for the adapter")
         if act.dropout:
             mask = 1 if self.setting.on_gpu else size
             wide = tape.dropout(wide, mask, f"{label}: input after dropout")
         # peft widens the input to the adapter's type, and autocast makes a copy of that.
         wide = tape.cast(wide, math, f"{label}: input for the adapter")
-        down = tape.linear(wide, d_in, act.rank, f"{label}: A x", size * d_in * act.rank)
-        up = tape.linear(down, act.rank, d_out, f"{label}: B A x", size * d_out * act.rank)
         if act.dora:
-            magnitude = size * d_out
-            y = tape.weigh(tape.cast(y, math, f"{label}: output"), magnitude, f"{label}: m W x")
-            up = tape.weigh(up, magnitude, f"{label}: m B A x")
-        scaled = tape.scale(up, f"{label}: scaled")
+            with tape.holding(wide):
+                scaled = self._dora(wide, y, widths, act, label)
+        else:
+            scaled = tape.scale(self._update(wide, widths, act.rank, label), f"{label}: scaled")
         total = tape.add(y, scaled, label)
         return tape.cast(total, x.size, label)
+
+    def _update(self, wide: Value, widths: tuple[int, int], rank: int, label: str) -> Value:
+        """B A x."""
+        (d_in, d_out), size = widths, self.setting.adapter
+        down = self.tape.linear(wide, d_in, rank, f"{label}: A x", size * d_in * rank)
+        return self.tape.linear(down, rank, d_out, f"{label}: B A x", size * d_out * rank)
+
+    def _dora(
+        self, wide: Value, y: Value, widths: tuple[int, int], act: SiteAct, label: str
+    ) -> Value:
+        """(m - 1) W x + m s B A x, with W x computed anew where x went through dropout.
+
+        For the norm under m, peft multiplies B A out of an identity, and holds it, the update and
+        the weight in the adapter's type until the linear is done.
+        """
+        tape, (d_in, d_out), size = self.tape, widths, self.setting.adapter
+        identity = tape.value(f"{label}: identity", d_in * d_in, size, False)
+        update = tape.value(f"{label}: B A", d_in * d_out, size, False)
+        own = self.setting.quantization == "none" and self.setting.own == size
+        weight = tape.value(f"{label}: weight", 0 if own else d_in * d_out, size, False)
+        tape.forward_flops += 2 * d_in * act.rank * (d_in + d_out)
+        with tape.holding(identity, update, weight):
+            tape.briefly(2 * update.bytes)  # s B A, and its sum with the weight
+            up = self._update(wide, widths, act.rank, label)
+            if act.dropout:
+                y = tape.linear(wide, d_in, d_out, f"{label}: W x after dropout", made=weight)
+            based = tape.value(f"{label}: m W x", y.numbers, max(size, y.size))
+            based = tape.record(based, [y], [y], scratch=based.bytes, weights=size * d_out)
+            weighed = tape.value(f"{label}: m B A x", up.numbers, max(size, up.size))
+            weighed = tape.record(weighed, [up], [up], scratch=weighed.bytes)
+            return tape.add(based, tape.scale(weighed, f"{label}: scaled"), f"{label}: update")
 
     def _scaled(self, x: Value, widths: tuple[int, int], act: SiteAct, label: str) -> Value:
         """IA3's scale on the input or the output, in the wider type, then back."""
@@ -101,7 +135,8 @@ class Linears:
             y = tape.weigh(shifted, size * d_out, label)
         if not act.rank:
             return y
-        down = tape.linear(x, d_in, act.rank, f"{label}: A x", size * d_in * act.rank)
+        narrow = self.narrowed(f"{label}: A", d_in * act.rank)
+        down = tape.linear(x, d_in, act.rank, f"{label}: A x", size * d_in * act.rank, narrow)
         up = size * d_out * act.rank
         scaled = tape.value(f"{label}: B times its strength", d_out * act.rank, x.size)
         update = tape.linear(down, act.rank, d_out, f"{label}: B A x", up, scaled)

@@ -145,9 +145,13 @@ class SelfAttention(Adapted):
         tape, shape, size = self.tape, self.shape, self.setting.adapter
         prompts = self.act.prompts
         assert prompts is not None
-        down = tape.linear(x, shape.hidden, prompts.rank, "D x", size * shape.hidden * prompts.rank)
-        up = size * shape.q_dim * prompts.rank
-        query = tape.linear(down, prompts.rank, shape.q_dim, "U D x", up)
+        down, up = shape.hidden * prompts.rank, shape.q_dim * prompts.rank
+        low = tape.linear(
+            x, shape.hidden, prompts.rank, "D x", size * down, self.narrowed("D", down)
+        )
+        query = tape.linear(
+            low, prompts.rank, shape.q_dim, "U D x", size * up, self.narrowed("U", up)
+        )
         numbers = prompts.length * shape.q_dim
         prompt = tape.value("prompt", numbers, x.size)
         if x.size == size:  # the parameter itself, which is counted with the adapter

@@ -93,6 +93,12 @@ class Tape:
         """Keep these alive in the forward, as the variables of a running function do."""
         return _Holding(self._held, values)
 
+    def briefly(self, size: int) -> None:
+        """So many bytes more for a moment, beside what is held."""
+        held = {*self._held, *self.pinned}
+        alive = self.kept_bytes + sum(s.bytes for s in held if s not in self.kept)
+        self.peak = max(self.peak, alive + size)
+
     # elementwise
 
     def cast(self, x: Value, size: int, label: str | None = None) -> Value:

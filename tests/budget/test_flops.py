@@ -16,6 +16,8 @@ CASES = [
     {"method": "lora", "batch": 1, "length": 256, "attention": "eager"},
     {"method": "lora", "knobs": {"target_modules": "down_proj,lm_head", "r": 64}},
     {"method": "lora", "knobs": {"layers_to_transform": "2"}},
+    {"method": "lora", "knobs": {"use_dora": True}},
+    {"method": "lora", "knobs": {"use_dora": True, "lora_dropout": 0.1}, "checkpointing": True},
     {"method": "lora", "checkpointing": True},
     {"method": "full", "checkpointing": True},
     {"method": "llama-adapter-v1", "knobs": {"adapter_layers": 1}},

@@ -24,6 +24,8 @@ SAVED = [
     {"method": "llama-adapter-v1", "knobs": {"adapter_layers": 2}, "batch": 1, "length": 200},
     {"method": "llama-adapter-v2", "knobs": {"variant": "paper", "r": 4}},
     {"method": "llama-adapter-v2", "knobs": {"adapter_len": 10}, "parameter_dtype": "bfloat16"},
+    {"method": "llama-adapter-v2", "knobs": {"r": 64}, "parameter_dtype": "bfloat16"},
+    {"method": "llama-excitor", "knobs": {"r": 128}, "parameter_dtype": "bfloat16", "length": 48},
     {"method": "llama-excitor", "knobs": {"adapter_layers": 3}},
     {"method": "llama-excitor", "knobs": {"adapter_layers": 3, "per_head": False}},
     {"method": "lora", "padded": True},
@@ -192,6 +194,25 @@ def test_the_peak_of_a_step_is_forecast_within_five_percent(case):
     held = sum(budget.memory.terms[name] for name in ("weights", "adapter", "optimizer"))
     moving = budget.memory.total - budget.memory.terms["framework"] - held
     assert moving == pytest.approx(real.peak, rel=0.05)
+
+
+DORA = [
+    {"knobs": {"lora_dropout": 0.1}},
+    {"knobs": {"target_modules": "all-linear", "r": 16}, "batch": 1, "length": 64},
+    {"parameter_dtype": "bfloat16"},
+    {"parameter_dtype": "bfloat16", "quantization": "nf4", "knobs": {"lora_dropout": 0.1}},
+    {"parameter_dtype": "bfloat16", "quantization": "nf4", "checkpointing": True},
+]
+
+
+@pytest.mark.parametrize("case", DORA, ids=str)
+def test_the_norm_under_doras_magnitude_is_forecast_with_what_it_is_made_of(case):
+    knobs = {"use_dora": True} | case.get("knobs", {})
+    budget = small_budget(small(), **plain({"method": "lora", **case, "knobs": knobs}))
+    step = step_of(budget)
+    if "checkpointing" not in case:
+        assert saved_by(budget) == pytest.approx(step.saved(), rel=0.02)
+    assert budget.memory.step.peak == pytest.approx(step.timeline().peak, rel=0.05)
 
 
 SIZES = {False: (1, 160), True: (3, 64)}  # sequences and tokens
