@@ -43,7 +43,7 @@ class Linears:
         if setting.quantization == "4bit":
             return self.tape.linear_4bit(x, d_in, d_out, label, setting.compute)
         if setting.quantization == "int8":
-            return self.tape.linear_8bit(x, d_in, d_out, label)
+            return self.tape.linear_8bit(x, d_in, d_out, label, setting.on_gpu)
         weights = setting.own * d_in * d_out if self.act.everything else 0
         return self.tape.linear(x, d_in, d_out, label, weights)
 

@@ -196,15 +196,20 @@ class Tape:
         self.peak = max(self.peak, self.alive + buffer)
         return self.cast(y, x.size)
 
-    def linear_8bit(self, x: Value, d_in: int, d_out: int, label: str) -> Value:
-        """A bitsandbytes 8-bit linear: pins its input, and widens its weight in the backward."""
+    def linear_8bit(self, x: Value, d_in: int, d_out: int, label: str, on_gpu: bool) -> Value:
+        """A bitsandbytes 8-bit linear: pins its input, and widens its weight in the backward.
+
+        On a CPU it multiplies a 16-bit weight by float32 scales, for which torch makes a float32
+        copy of the weight and one of the product.
+        """
         self._work(2 * x.numbers * d_out, x.grad)
         y = self.value(label, x.numbers // d_in * d_out, x.size)
         buffer = d_in * d_out * x.size
-        y = self.record(y, [x], scratch=buffer)
+        widened = 0 if on_gpu or x.size == FLOAT32 else 2 * d_in * d_out * FLOAT32
+        y = self.record(y, [x], scratch=buffer + widened)
         if y.grad:
             self.pinned[x.storage] = None
-        self.peak = max(self.peak, self.alive + buffer)
+        self.peak = max(self.peak, self.alive + buffer + max(0, widened - y.bytes))
         return y
 
     def matmul(self, a: Value, b: Value, shape: tuple[int, int], label: str) -> Value:
