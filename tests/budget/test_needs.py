@@ -160,11 +160,6 @@ def test_more_ranks_than_a_cluster_of_adamss_has_directions_attach_but_do_not_ru
 def test_one_prompt_of_excitor_is_the_base_unless_it_is_rotated(length, rotate):
     knobs = {"adapter_len": length, "rotate": rotate, "gate_init": 3.0, "adapter_layers": 3}
     dead = length == 1 and not rotate
-    if dead:
-        with pytest.raises(ExplorerError, match=r"adapter_len = 1: .* It takes at least 2"):
-            resolved("llama-excitor", knobs)
-    else:
-        assert resolved("llama-excitor", knobs).trainable.total
     model = attach(build(small()), "llama-excitor", knobs).eval()
     with torch.no_grad():
         changed = model(input_ids=IDS).logits
