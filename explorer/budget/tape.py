@@ -143,9 +143,11 @@ class Tape:
         return self.record(y, [x], [y])
 
     def softmax(self, x: Value, label: str) -> Value:
-        """Softmax in float32, which keeps its result."""
-        y = self.value(label, x.numbers, FLOAT32)
-        return self.record(y, [x], [y], scratch=0 if x.size == FLOAT32 else y.bytes)
+        """Softmax in float32, which keeps its result; 16-bit numbers are widened first."""
+        with self.holding(x):
+            wide = self.cast(x, FLOAT32, f"{label}: scores")
+            y = self.value(label, x.numbers, FLOAT32)
+            return self.record(y, [wide], [y])
 
     def dropout(self, x: Value, mask_size: int, label: str) -> Value:
         """Dropout, which keeps its mask (a byte a number on a GPU, a number itself on a CPU)."""
