@@ -57,7 +57,7 @@ WRITTEN = [
     ("cartridge", {"num_frozen_tokens": 0}),
     ("trainable-tokens", {"token_indices": "3,4,5"}),
     ("glora", {"config_A_B": "vector", "config_C": "vector", "config_D_E": "none"}),
-    ("glora", {"config_A_B": "none", "target_modules": "q_proj"}),
+    ("glora", {"config_A_B": "constant", "target_modules": "q_proj"}),
     ("fourierft", {"n_frequency": 9} | HEAD),
     ("deft", {"r": 200, "para": True}),
 ]
