@@ -4,17 +4,19 @@ pytestmark = pytest.mark.browser
 DARK = "document.body.classList.contains('dark')"
 
 
-@pytest.mark.parametrize("system", [False, True])
-def test_the_theme_that_was_chosen_holds_the_next_time(visit, system):
-    page = visit("?tab=methods", dark=system)
-    page.wait_for_function(f"{DARK} === {str(system).lower()}")
-    page.wait_for_function("window.addressRead")
-    page.locator(".theme-switch").click()
-    again = page.context.new_page()
-    again.goto(page.url)
-    again.wait_for_function(f"window.addressRead && {DARK} === {str(not system).lower()}")
-    linked = page.context.new_page()
-    linked.goto(page.url + f"&__theme={'dark' if system else 'light'}")  # a link says otherwise
-    linked.wait_for_function(f"window.addressRead && {DARK} === {str(system).lower()}")
-    for one in (again, linked):
-        one.wait_for_timeout(3000)  # what it asks for at first is answered before it is closed
+@pytest.mark.parametrize("system", ["light", "dark"])
+def test_the_theme_that_was_chosen_holds_the_next_time(browser, page_address, system):
+    context = browser.new_context(color_scheme=system)
+
+    def opened(dark, more=""):
+        page = context.new_page()
+        page.goto(f"{page_address}?tab=methods{more}")
+        page.wait_for_function(f"window.addressRead && {DARK} === {str(dark).lower()}")
+        return page
+
+    of_system = system == "dark"
+    opened(of_system).locator(".theme-switch").click()
+    opened(not of_system)
+    linked = opened(of_system, f"&__theme={system}")  # a link says otherwise
+    linked.wait_for_timeout(4000)  # what the pages ask for at first is answered before they close
+    context.close()
