@@ -26,11 +26,11 @@ def render(result: dict[str, Any]) -> str:
         said = f"{change['site']} {100 * change['relative']:.2f} %"
         changes.setdefault(change["layer"], []).append(said)
     prompts = {row["layer"]: row["mass"] for row in result["prompted"]}
-    lines = [f"Means over {result['tokens']:,} held-out tokens.", "", "layer  moved  weights"]
+    lines = [f"Means over {result['tokens']:,} held-out tokens.", "", "layer    moved  weights"]
     for row in result["moved"]:
         layer = row["layer"]
         parts = changes.get(layer, [])
         if layer in prompts:
             parts = [*parts, f"prompts get {100 * prompts[layer]:.1f} % of the attention"]
-        lines.append(f"{layer:>5}  {row['relative']:>5.1%}  {', '.join(parts)}".rstrip())
+        lines.append(f"{layer:>5}  {100 * row['relative']:>5.1f} %  {', '.join(parts)}".rstrip())
     return "\n".join(lines)

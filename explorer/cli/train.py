@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> list[dict[str, Any]]:
 def render(result: list[dict[str, Any]]) -> str:
     """A line a run, or how to launch the job that was written."""
     if "job" in result[0]:
-        return f"{result[0]['job']}: accelerate launch … -m explorer.lab.worker --job FILE"
+        return f"accelerate launch --multi_gpu -m explorer.lab.worker --job {result[0]['job']}"
     return "\n".join(
         f"{r['run']}  {r['method']:<18} {r['state']:<8} {scores(r)}"
         + (f"  {r['seconds']:.0f} s  {r['trainable']:,} trained" if r["seconds"] else "")

@@ -102,7 +102,7 @@ def smaller_beats_larger(
     pairs = striking_pairs(scores, models, benchmarks, most)
     if not pairs:
         return Chart(silent(theme, "No smaller model beats a larger one among these figures."))
-    figure = blank(theme, "", height=110 + 62 * len(pairs))
+    figure = blank(theme, "", height=110 + 78 * len(pairs))
     for row, pair in enumerate(pairs):
         figure.add_scatter(
             x=[pair.larger.value, pair.smaller.value], y=[row, row], mode="lines",
@@ -152,7 +152,7 @@ def _label(pair: Pair, models: Mapping[str, Model], benchmarks: Mapping[str, Ben
     metric = score.metric if score.metric.startswith("pass@") else ""
     what = ", ".join(filter(None, (benchmarks[score.benchmark].name, score.part, metric)))
     said = f"<b>{one}</b> beats {other}"
-    return f"{said}<br>{pair.ratio:.3g}× its size, {what} ({score.variant})"
+    return f"{said}<br>{pair.ratio:.3g}× its size<br>{what} ({score.variant})"
 
 
 def _told(score: Score, models: Mapping[str, Model]) -> str:

@@ -16,10 +16,11 @@ MEASURED = (
     "interval", "final_loss", "forgetting", "trainable", "total", "seconds", "tokens_per_second",
     "peak_bytes", "adapter_bytes", "steps_done", "device", "precision",
 )  # fmt: skip
-KEYS = (
-    "run", "created", "state", "reason", "method", "task", "base", "quantization", "steps", "seed",
-    "label", "race", "note", "tags", *MEASURED,
-)  # fmt: skip
+OF_THE_JOB = {  # with what stands for them where a job cannot be read
+    "method": "", "task": "", "base": "", "quantization": "", "steps": 0, "seed": 0,
+    "label": "damaged run", "race": "",
+}  # fmt: skip
+KEYS = ("run", "created", "state", "reason", *OF_THE_JOB, "note", "tags", *MEASURED)
 MAX_QUERY = 200
 
 
@@ -31,14 +32,7 @@ def summary(run: Run) -> dict[str, Any]:
         "created": run.created.isoformat(),
         "state": state.name,
         "reason": state.reason,
-        "method": job.method,
-        "task": job.task,
-        "base": job.base,
-        "quantization": job.quantization,
-        "steps": job.steps,
-        "seed": job.seed,
-        "label": job.label,
-        "race": job.race,
+        **{name: getattr(job, name) for name in OF_THE_JOB},
         "note": notes.note,
         "tags": list(notes.tags),
         **{name: getattr(result, name, None) for name in MEASURED},
@@ -48,9 +42,7 @@ def summary(run: Run) -> dict[str, Any]:
 def _damaged(run: Run, reason: str) -> dict[str, Any]:
     """What is left to say of a run whose job cannot be read: it failed, and it can be deleted."""
     told = {"run": run.id, "created": run.created.isoformat(), "state": "failed", "reason": reason}
-    unknown = dict.fromkeys(("method", "task", "base", "quantization", "race", "note"), "")
-    numbers: dict[str, Any] = {"steps": 0, "seed": 0, "label": "damaged run", "tags": []}
-    return told | unknown | numbers | dict.fromkeys(MEASURED)
+    return told | OF_THE_JOB | {"note": "", "tags": []} | dict.fromkeys(MEASURED)
 
 
 def find_runs(query: str = "") -> Iterator[dict[str, Any]]:

@@ -18,7 +18,7 @@ def test_a_sweep_then_a_look_inside(capsys, monkeypatch, tiny_base):  # noqa: F8
     assert len(inside["changes"]) == 4
     assert all(len(change["singular"]) == 2 for change in inside["changes"])
     assert cli.run(["inside", found[1]["run"]]) == 0
-    assert "layer  moved  weights" in capsys.readouterr().out
+    assert "layer    moved  weights" in capsys.readouterr().out
 
 
 def test_quantize_prints_errors_and_perplexities(capsys, monkeypatch, tiny_base):  # noqa: F811

@@ -6,11 +6,11 @@ from pathlib import Path
 import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list
-from pydantic_core import from_json
 
 from explorer.catalogue.errors import ExplorerError
-from explorer.lab.job import TrainJob, checked_job
+from explorer.lab.job import TrainJob
 from explorer.lab.runs import JOB, Run, create_run
+from explorer.lab.stored import read_stored
 from explorer.lab.worker.precision import set_threads
 from explorer.lab.worker.sharing import Sharing
 from explorer.lab.worker.shelf import Shelf
@@ -44,12 +44,9 @@ def carry_out(folder: Path | None, job: Path | None) -> int:
 def read_job(path: Path) -> TrainJob:
     """The job that a file holds; raises ExplorerError with what is wrong with it."""
     try:
-        values = from_json(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ExplorerError(f"{path} holds no job: {error}.") from error
-    if not isinstance(values, dict):
-        raise ExplorerError(f"{path} holds no job, which is an object with the settings of a run.")
-    return checked_job(**values)
+        return read_stored(path, TrainJob)
+    except OSError as error:
+        raise ExplorerError(f"{path} holds no job: {error.strerror}.") from error
 
 
 def new_run(job: TrainJob, sharing: Sharing) -> Run:

@@ -5,9 +5,10 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from explorer.catalogue.errors import UnknownNameError
+from explorer.catalogue.errors import ExplorerError, UnknownNameError
+from explorer.lab import reproduce
 from explorer.lab.history import find_runs, full_record
-from explorer.lab.runs import delete_runs
+from explorer.lab.runs import delete_runs, find_run
 from explorer.lab.stored import DamagedFileError
 from explorer.ui.endpoint import endpoint
 from explorer.ui.errors import told
@@ -116,9 +117,10 @@ class Handlers:
             record = full_record(picked[-1])
         except (UnknownNameError, DamagedFileError) as error:
             return element("p", str(error), class_="faint"), "", "", ""
-        program = ""
-        if record["trainable"] is not None:
-            program = self.actions.run_program(record["run"])
+        try:
+            program = reproduce.program(find_run(record["run"]), self.catalogue)
+        except ExplorerError as error:  # it never began to train, or was damaged
+            program = f"# {error}"
         card = history_view.run_card(self.catalogue, record)
         return card, record["note"], " ".join(record["tags"]), program
 

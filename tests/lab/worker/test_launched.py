@@ -19,10 +19,10 @@ def test_a_written_job_is_read_again(tmp_path, tiny_base):
     ("text", "told"),
     [
         (None, "holds no job: .*No such file"),
-        ("{", "holds no job: EOF"),
-        ("[]", "holds no job, which is an object"),
+        ("{", r"job\.json cannot be read: Expecting property name"),
+        ("[]", r"job\.json cannot be read: it holds no object with keys"),
         (json.dumps({"task": "ship-log", "method": "lora", "steps": 0, "learning_rate": 1e-3}),
-         "steps = 0"),
+         r"job\.json cannot be read: steps = 0: Input should be greater than or equal to 1"),
     ],
 )  # fmt: skip
 def test_what_is_no_job_is_told_in_a_sentence(tmp_path, capsys, text, told):
